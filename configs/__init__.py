@@ -1,0 +1,1 @@
+"""Ready chains, runnable by their name: ``etendue run photometry night/``."""

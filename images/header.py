@@ -1,0 +1,109 @@
+"""A FITS header that images share until somebody writes to it.
+
+Copying a header of 120 cards costs a quarter of a millisecond, more than everything else that passing
+an image from step to step costs. ``Header.share()`` costs a microsecond: both headers look at the same
+cards, and the first one that is changed takes a copy of its own before it changes.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from astropy.io import fits
+
+CHANGES = (
+    "__setitem__",
+    "__delitem__",
+    "_update",
+    "add_blank",
+    "add_comment",
+    "add_history",
+    "append",
+    "clear",
+    "extend",
+    "insert",
+    "pop",
+    "popitem",
+    "remove",
+    "rename_keyword",
+    "set",
+    "setdefault",
+    "strip",
+    "update",
+)
+
+
+class _Owners:
+    """Its reference count is the number of headers that share the same cards."""
+
+    __slots__ = ()
+
+
+class Header(fits.Header):
+    """An :class:`astropy.io.fits.Header` that is copied only when it is changed."""
+
+    def __init__(self, cards: Any = (), copy: bool = False) -> None:
+        self._owners = _Owners()
+        super().__init__(cards, copy=copy)
+
+    def share(self) -> "Header":
+        """A header with the same cards, at no cost; either can be changed without the other noticing."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether another header looks at the same cards."""
+        return sys.getrefcount(self._owners) > 2
+
+    @property
+    def cards(self) -> Any:
+        # Cards can be changed one by one through this property, so it counts as a change.
+        self._own()
+        return super().cards
+
+    def _own(self) -> None:
+        if self.is_shared:
+            private = fits.Header.copy(self)
+            self.__dict__.update(private.__dict__)
+
+    def copy(self, strip: bool = False) -> "Header":
+        """A separate header; see :meth:`share` for the cheap one."""
+        twin = self.share()
+        if strip:
+            twin.strip()
+        return twin
+
+
+def _owning(name: str) -> Callable[..., Any]:
+    change = getattr(fits.Header, name)
+
+    @functools.wraps(change)
+    def owning_change(self: Header, *args: Any, **kwargs: Any) -> Any:
+        self._own()
+        return change(self, *args, **kwargs)
+
+    return owning_change
+
+
+for _name in CHANGES:
+    setattr(Header, _name, _owning(_name))
+
+
+def as_header(header: Any) -> Header:
+    """A header of ours from a mapping, a list of cards, an astropy header, or nothing.
+
+    The argument is never changed, and later changes to it are not seen.
+    """
+    if header is None:
+        return Header()
+    if isinstance(header, Header):
+        return header.share()
+    if isinstance(header, fits.Header):
+        return Header(header.cards, copy=True)
+    made = Header()
+    for key, value in dict(header).items():
+        made[key] = value
+    return made

@@ -1,0 +1,1 @@
+"""Pipelines: composition, configuration, running, the command line."""

@@ -1,0 +1,145 @@
+"""What the runner knows and a processor may need: where products go, which files were used.
+
+A processor does not know whether it runs in a notebook, a worker or the daemon. The few facts that it
+needs are in the *run context*, a context variable set by the runner for one image; without a runner
+there is a default one (products go to the current folder).
+"""
+
+import contextvars
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..images import Image, ImageError
+from ..images.io import file_checksum
+from ..images.provenance import Activity, InputFile
+
+
+@dataclass
+class RunContext:
+    """Facts about the run of one image through a chain.
+
+    Attributes
+    ----------
+    output : Path
+        Folder that relative product names refer to.
+    source : Path or None
+        The file that the image was read from. It is never overwritten.
+    sources : tuple of Path
+        All raw input of the run. None of it is ever overwritten.
+    claims : Path or None
+        Folder where product names are claimed, so that two images of one run cannot write the same file.
+    products : list of Path
+        What was written, in order; :func:`product_path` fills it.
+    inputs : list of InputFile
+        Files that the current step used; the pipeline moves them into the step's provenance.
+    activity : Activity or None
+        The step that is running, for products that are written within it; see :func:`stamped`.
+    timings : list of (str, float, str)
+        Name, seconds and outcome of each step that ended, in order.
+    failed_step : str or None
+        Name of the step that failed or ended the image.
+    ended_because : str or None
+        Why the image ended without a failure.
+    """
+
+    output: Path = field(default_factory=Path.cwd)
+    source: Path | None = None
+    sources: tuple[Path, ...] = ()
+    claims: Path | None = None
+    products: list[Path] = field(default_factory=list)
+    inputs: list[InputFile] = field(default_factory=list)
+    activity: Activity | None = None
+    timings: list[tuple[str, float, str]] = field(default_factory=list)
+    failed_step: str | None = None
+    ended_because: str | None = None
+
+
+_current: contextvars.ContextVar[RunContext | None] = contextvars.ContextVar("run_context", default=None)
+
+
+def current_run() -> RunContext:
+    """The context of this run; a fresh default one outside any run."""
+    return _current.get() or RunContext()
+
+
+@contextmanager
+def run_context(context: RunContext) -> Iterator[RunContext]:
+    """Make `context` the current one."""
+    token = _current.set(context)
+    try:
+        yield context
+    finally:
+        _current.reset(token)
+
+
+def use_file(path: str | Path, role: str) -> Path:
+    """Note in the provenance of the current step that a file is used, and as what.
+
+    Raises
+    ------
+    ImageError
+        The file cannot be read.
+    """
+    path = Path(path)
+    context = _current.get()
+    if context is not None:
+        try:
+            context.inputs.append(file_checksum(path, role=role))
+        except OSError as error:
+            raise ImageError(f"{role} {path} cannot be read: {error.strerror or error}") from error
+    return path
+
+
+def product_path(name: str | Path, *, overwrite: bool = True) -> Path:
+    """Where a product goes: below the run's output folder, never on top of raw input or of another image's product.
+
+    Raises
+    ------
+    ImageError
+        The name leads outside the output folder, is that of a raw file, belongs to another image of this run,
+        or exists and may not be overwritten.
+    """
+    context = current_run()
+    root = context.output.resolve()
+    path = (root / name).resolve()
+    if not Path(name).is_absolute() and not path.is_relative_to(root):
+        raise ImageError(f"product name {str(name)!r} leads out of the output folder {root}")
+    raw = {source.resolve() for source in (context.source, *context.sources) if source is not None}
+    if path in raw:
+        raise ImageError(f"{path} is raw input and is never overwritten; choose another name or another output folder")
+    _claim(path, context)
+    if path.exists() and not overwrite:
+        raise ImageError(f"{path} exists; remove it, choose another name, or allow overwriting with overwrite: true")
+    if path not in context.products:
+        context.products.append(path)
+    return path
+
+
+def stamped(image: Image) -> Image:
+    """The image with the record of the running step added, so that a product tells of the step that wrote it."""
+    activity = current_run().activity
+    return image if activity is None else image.with_provenance(activity)
+
+
+def _claim(path: Path, context: RunContext) -> None:
+    """Reserve a product's name for this image among all images of the run, also in other processes."""
+    if context.claims is None:
+        return
+    owner = str(context.source or "")
+    claim = context.claims / hashlib.sha256(os.fsencode(path)).hexdigest()
+    try:
+        descriptor = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    except FileExistsError:
+        other = claim.read_text()
+        if other and other != owner:
+            raise ImageError(
+                f"{path.name} was already written for {Path(other).name} in this run; make the names differ, "
+                "for example with {stem} or {DATE-OBS|time} in the filename"
+            ) from None
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(owner)
