@@ -25,7 +25,8 @@ def combine(operation: np.ufunc, left: Planes, right: Planes) -> Planes:
     operation : {numpy.add, numpy.subtract, numpy.multiply, numpy.divide}
         What to compute.
     left, right : Planes
-        The operands; `data` of one may be a number (an array of no dimension). (H, W) goes with each plane of (N, H, W).
+        The operands; `data` of one may be a number (an array of no dimension). One of (H, W) goes with each
+        plane of one of (N, H, W).
 
     Returns
     -------
@@ -88,9 +89,7 @@ def _propagated(
     if operation in (np.add, np.subtract):
         terms = [error for error in (error_a, error_b) if error is not None]
     elif operation is np.multiply:
-        terms = [
-            np.abs(factor) * error for factor, error in ((b, error_a), (a, error_b)) if error is not None
-        ]
+        terms = [np.abs(factor) * error for factor, error in ((b, error_a), (a, error_b)) if error is not None]
     elif operation is np.divide:
         inverse = 1 / np.abs(b)
         terms = [error_a * inverse] if error_a is not None else []

@@ -77,7 +77,6 @@ def has_celestial_wcs(header: "fits.Header") -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _parsed(cards: tuple[tuple[str, Any], ...]) -> "WCS":
-    import numpy as np
     from astropy.io import fits
     from astropy.wcs import WCS
 
@@ -85,6 +84,7 @@ def _parsed(cards: tuple[tuple[str, Any], ...]) -> "WCS":
     for key, value in cards:
         if value is not None and not isinstance(value, fits.card.Undefined):
             header[key] = value
+    _refuse_singular(header)
     if "A_ORDER" in header and "B_ORDER" in header:
         for key in ("CTYPE1", "CTYPE2"):
             if str(header.get(key, "")).strip().endswith("-TAN"):
@@ -96,19 +96,22 @@ def _parsed(cards: tuple[tuple[str, Any], ...]) -> "WCS":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             wcs = WCS(header, fix=True).celestial
-            singular = not np.linalg.det(wcs.pixel_scale_matrix)
-            if not singular:
-                wcs.wcs.set()
-    except Exception as error:  # noqa: BLE001 - wcslib's and astropy's errors have no common class
+            wcs.wcs.set()
+            return wcs
+    except Exception as error:  # wcslib's and astropy's errors have no common class
         raise ImageError(f"the header's celestial coordinates cannot be used: {_first_line(error)}") from error
     finally:
         log.setLevel(level)
-    if singular:
+
+
+def _refuse_singular(header: "fits.Header") -> None:
+    """wcslib quietly replaces what is 0 by 1, which is right for absent axes only."""
+    matrix = _pixel_matrix(header)
+    if matrix is not None and matrix[0][0] * matrix[1][1] == matrix[0][1] * matrix[1][0]:
         raise ImageError(
             "the header's celestial coordinates cannot be used: the CD or PC matrix is singular, or CDELT is 0; "
             "remove CTYPE1 and CTYPE2, or solve the field again"
         )
-    return wcs
 
 
 def _first_line(error: Exception) -> str:
@@ -130,25 +133,31 @@ def pixel_scale(header: "fits.Header") -> float | None:
     ctype = str(header.get("CTYPE1") or "").strip().upper()
     if ctype and not has_axes_on_sky(ctype):
         return None
-    if any(f"CD{i}_{j}" in header for i in "12" for j in "12"):
-        matrix = [[_number(header, f"CD{i}_{j}", 0.0) for j in "12"] for i in "12"]
-    elif "CDELT1" in header or "CDELT2" in header or "PC1_1" in header:
-        first = _number(header, "CDELT1", None)
-        second = _number(header, "CDELT2", None)
-        if first is None and second is None:
-            first = second = 1.0
-        steps = (first if first is not None else second, second if second is not None else first)
-        matrix = [
-            [float(step or 0.0) * float(_number(header, f"PC{i}_{j}", float(i == j)) or 0.0) for j in "12"]
-            for i, step in zip("12", steps, strict=True)
-        ]
-    else:
+    matrix = _pixel_matrix(header)
+    if matrix is None:
         return None
-    (a, b), (c, d) = [[float(element or 0.0) for element in row] for row in matrix]
+    (a, b), (c, d) = matrix
     area = abs(a * d - b * c)
     scale = math.sqrt(area) if area > 0 else max(math.hypot(a, c), math.hypot(b, d))
     unit = ARCSEC.get(str(header.get("CUNIT1") or "deg").strip().lower(), 3600.0)
     return scale * unit or None
+
+
+def _pixel_matrix(header: "fits.Header") -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """World coordinates per pixel of the first two axes; None where the header says nothing."""
+    if any(f"CD{i}_{j}" in header for i in "12" for j in "12"):
+        return (
+            (_number(header, "CD1_1", 0.0), _number(header, "CD1_2", 0.0)),
+            (_number(header, "CD2_1", 0.0), _number(header, "CD2_2", 0.0)),
+        )
+    if "CDELT1" not in header and "CDELT2" not in header and "PC1_1" not in header:
+        return None
+    first = _number(header, "CDELT1", _number(header, "CDELT2", 1.0))
+    second = _number(header, "CDELT2", first)
+    return (
+        (first * _number(header, "PC1_1", 1.0), first * _number(header, "PC1_2", 0.0)),
+        (second * _number(header, "PC2_1", 0.0), second * _number(header, "PC2_2", 1.0)),
+    )
 
 
 def has_axes_on_sky(ctype: str) -> bool:
@@ -157,7 +166,7 @@ def has_axes_on_sky(ctype: str) -> bool:
     return start in ("RA", "DEC", "RA--", "DEC-") or start[1:] in ("LON", "LAT") or start[2:] in ("LN", "LT")
 
 
-def _number(header: "fits.Header", key: str, default: float | None) -> float | None:
+def _number(header: "fits.Header", key: str, default: float) -> float:
     value = header.get(key)
     if value is None or type(value).__name__ == "Undefined":
         return default

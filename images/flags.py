@@ -25,3 +25,31 @@ class PixelFlag(IntFlag):
     """Crossed by a satellite, an aircraft or a meteor."""
     OTHER = 128
     """Flagged by the data's source for a reason that none of the other bits names."""
+
+
+class SourceFlag(IntFlag):
+    """Bits of ``flags`` and ``flags_aper_k`` in catalogues. Flagged sources are kept; :class:`FilterSources` drops them.
+
+    The values up to 128 are those of sep. They are part of the file format and never renumbered.
+    """
+
+    BLENDED = 1
+    """Separated from a neighbour with which it overlaps."""
+    TRUNCATED = 2
+    """Its pixels reach the border of the frame."""
+    DEBLENDING_OVERFLOW = 4
+    """There was no memory left while it was separated from its neighbours."""
+    SINGULAR = 8
+    """Its pixels lie on a line or in a point: the shape is made up."""
+    APERTURE_TRUNCATED = 16
+    """Its aperture reaches over the border of the frame: the flux outside is missing."""
+    APERTURE_MASKED = 32
+    """Its aperture holds masked pixels: the flux is scaled up by the area that is missing."""
+    APERTURE_EMPTY = 64
+    """Its aperture holds no usable pixel, or its position is not finite: there is no flux."""
+    NOT_POSITIVE = 128
+    """A radius cannot be measured because the flux is not positive."""
+    SATURATED = 256
+    """It holds saturated pixels."""
+    SKY_UNKNOWN = 512
+    """Too few usable pixels around it to measure the sky: there is no flux."""

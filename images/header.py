@@ -5,6 +5,7 @@ an image from step to step costs. ``Header.share()`` costs a microsecond: both h
 cards, and the first one that is changed takes a copy of its own before it changes.
 """
 
+import copy as copying
 import functools
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from astropy.io import fits
 CHANGES = (
     "__setitem__",
     "__delitem__",
+    "__iadd__",
     "_update",
     "add_blank",
     "add_comment",
@@ -45,10 +47,17 @@ class Header(fits.Header):
 
     def __init__(self, cards: Any = (), copy: bool = False) -> None:
         self._owners = _Owners()
+        self._handed_out = False
         super().__init__(cards, copy=copy)
+        self._handed_out = False
 
     def share(self) -> "Header":
-        """A header with the same cards, at no cost; either can be changed without the other noticing."""
+        """A header with the same cards, at no cost; either can be changed without the other noticing.
+
+        If somebody may still hold cards of this one (see :attr:`cards`), they are copied.
+        """
+        if self._handed_out:
+            return self._with_own_cards()
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         return twin
@@ -60,14 +69,20 @@ class Header(fits.Header):
 
     @property
     def cards(self) -> Any:
-        # Cards can be changed one by one through this property, so it counts as a change.
+        """The cards themselves. They can be changed one by one, at any time: after this, :meth:`share` must copy."""
         self._own()
+        self._handed_out = True
         return super().cards
 
     def _own(self) -> None:
         if self.is_shared:
-            private = fits.Header.copy(self)
-            self.__dict__.update(private.__dict__)
+            self.__dict__.update(self._with_own_cards().__dict__)
+
+    def _with_own_cards(self) -> "Header":
+        twin = type(self)()
+        for card in self._cards:
+            fits.Header.append(twin, copying.copy(card), end=True)
+        return twin
 
     def copy(self, strip: bool = False) -> "Header":
         """A separate header; see :meth:`share` for the cheap one."""
@@ -83,6 +98,10 @@ def _owning(name: str) -> Callable[..., Any]:
     @functools.wraps(change)
     def owning_change(self: Header, *args: Any, **kwargs: Any) -> Any:
         self._own()
+        # A card that is put in belongs to somebody else, perhaps to another header.
+        args = tuple(copying.copy(value) if isinstance(value, fits.Card) else value for value in args)
+        if isinstance(kwargs.get("card"), fits.Card):
+            kwargs["card"] = copying.copy(kwargs["card"])
         return change(self, *args, **kwargs)
 
     return owning_change
@@ -102,8 +121,10 @@ def as_header(header: Any) -> Header:
     if isinstance(header, Header):
         return header.share()
     if isinstance(header, fits.Header):
-        return Header(header.cards, copy=True)
+        return Header(header, copy=True)
+    if not hasattr(header, "items"):
+        return Header(header)
     made = Header()
-    for key, value in dict(header).items():
+    for key, value in header.items():
         made[key] = value
     return made

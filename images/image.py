@@ -106,7 +106,7 @@ class Image(KeywordProperties):
         self._catalog = None if catalog is None else SharedTable(catalog.copy())
         for plane, given in zip(PIXEL_PLANES, (data, mask, uncertainty, raw), strict=True):
             if given is not None:
-                array = np.asarray(given)
+                array = given if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
                 private = array.copy() if array is given and array.flags.writeable else array
                 self._pixels[plane] = _adopt(plane, private, from_list=not isinstance(given, np.ndarray))
         self._check()
@@ -213,7 +213,7 @@ class Image(KeywordProperties):
     # --- sharing ----------------------------------------------------------------------------------------------
 
     def copy(self) -> Self:
-        """An image of its own that shares all pixels; costs microseconds. A change of either is not seen by the other."""
+        """An image of its own that shares all pixels, in microseconds. Changing one does not change the other."""
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._header = self._header.share()
@@ -225,7 +225,7 @@ class Image(KeywordProperties):
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin = self.copy()
+        twin = memo[id(self)] = self.copy()
         twin._pixels = {plane: _frozen(array.copy()) for plane, array in self._pixels.items()}
         twin._meta = copying.deepcopy(self._meta, memo)
         return twin
@@ -281,6 +281,7 @@ class Image(KeywordProperties):
     def _set(self, **planes: Any) -> None:
         """Exchange planes of this image; it is left as it was if they do not fit."""
         before = self.__dict__.copy()
+        old = self._pixels.get("data")
         self._pixels = dict(self._pixels)
         try:
             for plane, value in planes.items():
@@ -296,12 +297,16 @@ class Image(KeywordProperties):
                     self._pixels.pop(plane, None)
                 else:
                     self._pixels[plane] = _adopt(plane, value, from_list=not isinstance(value, np.ndarray))
-            self._check()
+            new = self._pixels.get("data")
+            if old is not None and new is not None and old.ndim != new.ndim and planes.get("axes", UNSET) is UNSET:
+                self._axes = None  # those of a movie or a colour image do not hold for its mean
+            same_size = old is not None and new is not None and old.shape == new.shape
+            self._check(sync_header=not same_size or planes.get("header", UNSET) is not UNSET)
         except Exception:
             self.__dict__.update(before)
             raise
 
-    def _check(self) -> None:
+    def _check(self, *, sync_header: bool = True) -> None:
         """Planes fit each other, and the header's NAXIS cards fit the pixels."""
         pixels = self._pixels
         data = pixels.get("data")
@@ -314,12 +319,16 @@ class Image(KeywordProperties):
         reference = data if data is not None else next(iter(pixels.values()), None)
         for plane in ("mask", "uncertainty"):
             array = pixels.get(plane)
-            if array is not None and reference is not None and array.shape not in (reference.shape, reference.shape[-2:]):
+            if (
+                array is not None
+                and reference is not None
+                and array.shape not in (reference.shape, reference.shape[-2:])
+            ):
                 raise ImageError(
                     f"{self.label}: {plane} has shape {array.shape}, data has {reference.shape}; "
                     "set both at once with image.replace(data=…, mask=…, uncertainty=…)"
                 )
-        if data is not None:
+        if data is not None and sync_header:
             _sync_naxis(self._header, data.shape)
 
     @property
@@ -455,17 +464,18 @@ class Image(KeywordProperties):
 
     def _combine(self, operation: np.ufunc, other: Any, *, swapped: bool = False) -> Any:
         if isinstance(other, Image):
-            right = other.to_planes()
-            if right.data is None:
-                raise other._absent("data")
+            right = other._measured()
         elif isinstance(other, int | float | np.number | np.ndarray):
             right = Planes(data=np.asarray(other))
         else:
             return NotImplemented
-        self._plane("data")
-        planes = (right, self.to_planes()) if swapped else (self.to_planes(), right)
-        result = arithmetic.combine(operation, *planes)
+        left = self._measured()
+        result = arithmetic.combine(operation, *((right, left) if swapped else (left, right)))
         return self.replace(data=result.data, mask=result.mask, uncertainty=result.uncertainty)
+
+    def _measured(self) -> Planes:
+        """Data, mask and uncertainty: what arithmetic is about."""
+        return Planes(data=self.data, mask=self.safe_mask, uncertainty=self.safe_uncertainty)
 
     # --- geometry: everything moves together ------------------------------------------------------------------
 
@@ -478,7 +488,7 @@ class Image(KeywordProperties):
         return self._moved(geometry.crop(self.to_planes(), section))
 
     def bin(self, factor: int, *, method: Literal["mean", "sum"] = "mean") -> Self:
-        """Combine blocks of `factor` × `factor` pixels, leaving out masked ones; an incomplete last block is cut off."""
+        """Combine blocks of `factor` × `factor` pixels without the masked ones; an incomplete last block is cut off."""
         return self._moved(geometry.bin_blocks(self.to_planes(), factor, method=method))
 
     def flip(self, *, x: bool = False, y: bool = False) -> Self:
@@ -497,6 +507,7 @@ class Image(KeywordProperties):
             uncertainty=planes.uncertainty,
             catalog=planes.catalog,
             raw=planes.raw,
+            axes=planes.axes if planes.data is not None and planes.data.ndim == 3 else None,
         )
 
     # --- files ------------------------------------------------------------------------------------------------
@@ -568,7 +579,7 @@ class Image(KeywordProperties):
         return cls.from_planes(await load_planes(path, **options), name=path.name)
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, name: str | None = None, **options: Any) -> Self:
+    def from_bytes(cls, data: bytes, /, *, name: str | None = None, **options: Any) -> Self:
         """Read an image from the bytes of a file, whose format is told by its content.
 
         Raises
@@ -708,11 +719,25 @@ def _adopt(plane: str, value: Any, *, from_list: bool) -> np.ndarray:
         array = array.astype(np.uint8)
     elif from_list and array.dtype == np.float64:
         array = array.astype(np.float32)
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        array = array.astype(np.float32 if array.dtype.itemsize == 2 else np.float64)  # what files can hold
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if array.base is not None and array.flags.writeable:
-        array = array.copy()  # a view of memory that somebody else can write to
+    if _can_be_written_elsewhere(array):
+        array = array.copy()
     return _frozen(array)
+
+
+def _can_be_written_elsewhere(array: np.ndarray) -> bool:
+    """Whether it is a view of memory that somebody else can write to."""
+    if array.base is not None and array.flags.writeable:
+        return True
+    base = array.base
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return True
+        base = base.base
+    return False
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

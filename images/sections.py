@@ -47,7 +47,7 @@ class Section:
         """
         found = SECTION.fullmatch(text)
         if found is None:
-            raise ValueError(f"{text!r} is no section: write [x0:x1,y0:y1], counted from 1, for example [1:2048,1:1024]")
+            raise ValueError(f"{text!r} is no section: write [x0:x1,y0:y1], counted from 1, like [1:2048,1:1024]")
         x0, x1, y0, y1 = map(int, found.groups())
         return cls(x0 - 1, x1, y0 - 1, y1)
 

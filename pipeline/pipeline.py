@@ -7,17 +7,18 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ..images import Image
-from ..images.keywords import extra_keywords
+from ..images.keywords import extra_keywords, keyword_named
 from ..processors import Processor, State, as_processor
-from .step import POLICY, Step, run_step
+from .step import POLICY, Leftover, Step, leftovers_of, run_step
 
 if TYPE_CHECKING:
     from .running.results import Results
@@ -31,7 +32,27 @@ class Pipeline(Processor):
     name: str = Field("", description="name of the chain")
     description: str = Field("", description="what the chain does, in a sentence")
     keywords: dict[str, list[str]] = Field({}, description="further header keywords: {exposure_time: [XPOSURE]}")
+    read: dict[str, Any] = Field({}, description="how files are read: options of the reader, for example a FITS layout")
+    expects: frozenset[str] = Field(
+        frozenset(), description="what the files bring beside data and header: mask, uncertainty, catalog …"
+    )
     steps: tuple[Step, ...] = Field(description="the steps, in order")
+
+    step_paths: ClassVar[tuple[tuple[str, ...], ...]] = (("steps",),)
+
+    @field_validator("keywords", mode="before")
+    @classmethod
+    def _accept_one_card(cls, keywords: Any) -> Any:
+        if not isinstance(keywords, Mapping):
+            return keywords
+        return {name: [cards] if isinstance(cards, str) else cards for name, cards in keywords.items()}
+
+    @field_validator("keywords")
+    @classmethod
+    def _check_properties(cls, keywords: dict[str, list[str]]) -> dict[str, list[str]]:
+        for name in keywords:
+            keyword_named(name)
+        return keywords
 
     @field_validator("steps", mode="before")
     @classmethod
@@ -41,11 +62,10 @@ class Pipeline(Processor):
     @model_validator(mode="after")
     def _name_steps(self) -> Self:
         """Step names are unique: the second SepPhotometry is SepPhotometry-2."""
-        taken: dict[str, int] = {}
-        named = []
-        for step in self.steps:
-            count = taken[step.label] = taken.get(step.label, 0) + 1
-            named.append(step if count == 1 else step.model_copy(update={"name": f"{step.label}-{count}"}))
+        names = unique_names([step.label for step in self.steps])
+        named = (
+            step if step.label == name else step.renamed(name) for step, name in zip(self.steps, names, strict=True)
+        )
         object.__setattr__(self, "steps", tuple(named))
         return self
 
@@ -78,14 +98,36 @@ class Pipeline(Processor):
 
     async def run_inside(self, image: Image, state: State | None = None, *, prefix: str = "") -> Image | None:
         """As ``__call__``; step names are recorded with a prefix."""
-        current: Image | None = image
         with self._keywords_known():
-            for step in self.steps:
-                memory = _memory(step, state) if step.processor.sequential else None
-                current = await run_step(step, current, memory, prefix)
-                if current is None:
-                    return None
-        return current
+            return await self._through(self.steps, image, state, prefix)
+
+    async def _through(
+        self, steps: Iterable[Step], image: Image | None, state: State | None, prefix: str
+    ) -> Image | None:
+        for step in steps:
+            if image is None:
+                return None
+            memory = _memory(step, state) if step.processor.sequential else None
+            image = await run_step(step, image, memory, prefix)
+        return image
+
+    async def leftovers(self, state: State, *, prefix: str = "") -> AsyncIterator[Leftover]:
+        """What sequential steps still hold at the end of a run, each to be taken through the steps after it.
+
+        A runner awaits each of them, in a run context of its own, before it asks for the next:
+
+        >>> async for leftover in pipeline.leftovers(state):
+        ...     image = await leftover()
+        """
+        for number, step in enumerate(self.steps):
+            if step.processor.sequential and step.label in state:
+                async for leftover in leftovers_of(step, state[step.label], prefix):
+                    yield partial(self._finish_one, leftover, number, state, prefix)
+
+    async def _finish_one(self, leftover: Leftover, number: int, state: State, prefix: str) -> Image | None:
+        with self._keywords_known():
+            image = await leftover()
+            return await self._through(self.steps[number + 1 :], image, state, prefix)
 
     def run(self, images: Iterable[Any] | str | Path, **options: Any) -> "Results":
         """Take many images through the chain and wait for them. Works in scripts and in notebooks.
@@ -95,7 +137,8 @@ class Pipeline(Processor):
         images : iterable of paths, or of Image
             What to process; a folder means the images in it.
         **options
-            ``workers``, ``output``, ``resume`` …: see :func:`etendue.pipeline.running.run_pipeline`.
+            ``workers``, ``output``, ``resume`` …: see :func:`etendue.pipeline.running.arun_pipeline`. Images that
+            the chain does not save are kept (``keep``), in a temporary folder, as long as the results live.
 
         Returns
         -------
@@ -104,15 +147,14 @@ class Pipeline(Processor):
         """
         from .running import run_pipeline
 
-        return run_pipeline(self, images, **options)
+        return run_pipeline(self, images, **{"keep": True, **options})
 
     @property
     def fingerprint(self) -> str:
         """What identifies the chain's work: a hash of all steps, with versions and resolved parameters."""
-        recipe = [
-            [step.class_name, step.version, json.loads(step.model_dump_json())] for step in self.steps
-        ]
-        text = json.dumps([self.keywords, recipe], sort_keys=True)
+        versions = sorted({step.version for step in every_step(self)})
+        recipe = json.loads(self.model_dump_json(include={"keywords", "read", "steps"}))
+        text = json.dumps([versions, recipe], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def __or__(self, other: Any) -> "Pipeline":
@@ -123,6 +165,18 @@ class Pipeline(Processor):
 
     def _keywords_known(self) -> AbstractContextManager[Any]:
         return extra_keywords(self.keywords) if self.keywords else nullcontext()
+
+
+def unique_names(labels: Sequence[str]) -> list[str]:
+    """Labels that occur once: a, b, a becomes a, b, a-2."""
+    names: list[str] = []
+    for label in labels:
+        name, count = label, 1
+        while name in names or (count > 1 and name in labels):
+            count += 1
+            name = f"{label}-{count}"
+        names.append(name)
+    return names
 
 
 def _memory(step: Step, state: State | None) -> State:
@@ -145,6 +199,40 @@ def as_step(thing: Any) -> Step:
     if isinstance(thing, Step):
         return thing
     if isinstance(thing, Mapping):
+        if "class" in thing:
+            return Step.model_validate(thing)
         policy = {key: value for key, value in thing.items() if key in POLICY}
         return Step(processor=as_processor(thing["processor"]), **policy)
     return Step(processor=as_processor(thing))
+
+
+def inner_chains(processor: Processor) -> Iterator[tuple[tuple[str | int, ...], Pipeline]]:
+    """The chains that a composite consists of, each with where it is: ``("cases", 0, "steps")``.
+
+    A composite names the fields that hold steps in its class attribute `step_paths`; ``*`` stands for every item.
+    """
+    if isinstance(processor, Pipeline):
+        yield ("steps",), processor
+        return
+    for pattern in getattr(type(processor), "step_paths", ()):
+        found: list[tuple[tuple[str | int, ...], Any]] = [((), processor)]
+        for part in pattern:
+            found = [((*where, key), inner) for where, thing in found for key, inner in _items(thing, part)]
+        yield from ((where, thing) for where, thing in found if isinstance(thing, Pipeline))
+
+
+def _items(thing: Any, part: str) -> Iterator[tuple[str | int, Any]]:
+    if part != "*":
+        yield part, getattr(thing, part)
+    elif isinstance(thing, Mapping):
+        yield from thing.items()
+    else:
+        yield from enumerate(thing)
+
+
+def every_step(processor: Processor) -> Iterator[Step]:
+    """All steps of a composite, also those within its steps, in order."""
+    for _, chain in inner_chains(processor):
+        for step in chain.steps:
+            yield step
+            yield from every_step(step.processor)

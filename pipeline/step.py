@@ -3,17 +3,25 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SerializeAsAny
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
-from ..images import Image, ImageError
+from ..images import EtendueError, Image, ImageError
 from ..images.provenance import Activity
-from ..processors import Processor, RunContext, State, current_run, processor_name
+from ..processors import Processor, RunContext, State, current_run, find_processor, off_loop, processor_name
 from ..processors.processor import checked_result
 from .conditions import Condition
 from .durations import Duration
@@ -40,12 +48,60 @@ class Step(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    processor: SerializeAsAny[Processor] = Field(description="what is done")
+    processor: Processor = Field(description="what is done")
     name: str = Field("", description="name of the step in messages, overrides and provenance; the class's by default")
     when: Condition | None = Field(None, description="header conditions that must hold, or the step is passed over")
     on_error: Literal["fail", "warn", "drop"] = Field("fail", description="what an exception does to the image")
     retry: Retry = Field(Retry(attempts=1), description="further attempts after an error that may pass")
     timeout: Duration | None = Field(None, description="longest time for one attempt")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_plain(cls, given: Any) -> Any:
+        """A step as YAML writes it: ``class``, policy keys, and parameters of the processor."""
+        if not isinstance(given, Mapping) or "class" not in given:
+            return given
+        policy = {key: value for key, value in given.items() if key in POLICY}
+        parameters = {key: value for key, value in given.items() if key not in POLICY and key != "class"}
+        processor = find_processor(given["class"])
+        if "name" in processor.model_fields:
+            parameters["name"] = policy.get("name", "")
+        return {"processor": processor.model_validate(parameters), **policy}
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        """A chain within a chain has one name, not one as a step and another one as a chain."""
+        fields = type(self.processor).model_fields
+        if "name" in fields:
+            name = self.name or self.processor.name  # type: ignore[attr-defined]
+            object.__setattr__(self, "name", name)
+            object.__setattr__(self, "processor", self.processor.model_copy(update={"name": name}))
+        if taken := sorted(RESERVED.intersection(fields)):
+            raise ValueError(
+                f"{type(self.processor).__name__} has a parameter '{taken[0]}', which is a key of every step; rename it"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _to_plain(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As YAML writes it: what identifies the processor, the policy where it is not the default, all parameters."""
+        policy = {
+            key: value
+            for key, value in dump(self).items()
+            if key in POLICY and getattr(self, key) != type(self).model_fields[key].default
+        }
+        return {"class": self.class_name, **policy, **self.parameters, **({"name": self.name} if self.name else {})}
+
+    def renamed(self, name: str) -> "Step":
+        """The same step under another name."""
+        return Step(
+            processor=self.processor,
+            name=name,
+            when=self.when,
+            on_error=self.on_error,
+            retry=self.retry,
+            timeout=self.timeout,
+        )
 
     @property
     def label(self) -> str:
@@ -71,6 +127,9 @@ class Step(BaseModel):
 POLICY = tuple(name for name in Step.model_fields if name != "processor")
 """Keys of a step in YAML that belong to the step; all others but ``class`` belong to its processor."""
 
+RESERVED = frozenset(POLICY) - {"name"} | {"class"}
+"""Names that a processor's parameter cannot have. A chain's `name` is also the name of its step."""
+
 
 async def run_step(step: Step, image: Image, state: State | None = None, prefix: str = "") -> Image | None:
     """Take one image through one step, with the step's policy.
@@ -93,6 +152,8 @@ async def run_step(step: Step, image: Image, state: State | None = None, prefix:
     """
     context = current_run()
     name = prefix + step.label
+    if context.on_step is not None:
+        context.on_step(name)
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     begin = time.perf_counter()
 
@@ -100,25 +161,32 @@ async def run_step(step: Step, image: Image, state: State | None = None, prefix:
         seconds = time.perf_counter() - begin
         context.timings.append((name, seconds, outcome))
         inputs, context.inputs = tuple(context.inputs), []
-        return Activity(name, step.class_name, step.version, step.parameters, inputs, started, seconds, outcome, message)
+        return Activity(
+            name, step.class_name, step.version, step.parameters, inputs, started, seconds, outcome, message
+        )
 
-    if step.when is not None and (reason := step.when.why_not(image)):
-        return image.with_provenance(record("skipped", reason))
     context.activity = Activity(name, step.class_name, step.version, step.parameters, started=started)
+    context.ended_because = None
     try:
+        if step.when is not None and (reason := step.when.why_not(image)):
+            return image.with_provenance(record("skipped", reason))
         result = await _attempts(step, image, state, name)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the policy covers every exception
         return _after_error(step, image, error, name, context, record)
     finally:
         context.activity = None
     if result is None:
-        context.failed_step, context.ended_because = name, "ended by the step"
+        if not _is_within(context.failed_step, name):
+            context.failed_step = name
+        context.ended_because = context.ended_because or "ended by the step"
         record("ended")
         return None
+    if not (step.processor.sequential and result.provenance):  # which knows the past of several images
+        result = _with_history_of(image, result)
     if step.processor.composite:
         context.timings.append((name, time.perf_counter() - begin, "done"))
-        return _with_history_of(image, result)
-    return _with_history_of(image, result).with_provenance(record("done"))
+        return result
+    return result.with_provenance(record("done"))
 
 
 async def _attempts(step: Step, image: Image, state: State | None, name: str) -> Image | None:
@@ -143,6 +211,44 @@ async def _attempts(step: Step, image: Image, state: State | None, name: str) ->
     raise AssertionError("a step is tried at least once")
 
 
+Leftover = Callable[[], Awaitable[Image | None]]
+"""What a sequential step still holds at the end of a run: awaited, it gives the image."""
+
+
+async def leftovers_of(step: Step, state: State, prefix: str = "") -> AsyncIterator[Leftover]:
+    """What a sequential step still holds at the end of a run."""
+    name = prefix + step.label
+    if step.processor.composite:
+        async for leftover in step.processor.leftovers(state, prefix=name + "/"):  # type: ignore[attr-defined]
+            yield leftover
+        return
+    for finish in step.processor.finish(state):
+        yield partial(_finish, step, name, finish)
+
+
+async def _finish(step: Step, name: str, finish: Callable[[], Image | None]) -> Image | None:
+    context = current_run()
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    begin = time.perf_counter()
+    try:
+        image = checked_result(step.processor, await off_loop(finish))
+    except Exception as error:
+        context.failed_step = name
+        context.timings.append((name, time.perf_counter() - begin, "failed"))
+        error.add_note(f"in step {name}")
+        raise
+    seconds = time.perf_counter() - begin
+    if image is None:
+        context.timings.append((name, seconds, "ended"))
+        context.failed_step, context.ended_because = name, "ended by the step"
+        return None
+    context.timings.append((name, seconds, "done"))
+    inputs, context.inputs = tuple(context.inputs), []
+    return image.with_provenance(
+        Activity(name, step.class_name, step.version, step.parameters, inputs, started, seconds)
+    )
+
+
 def _after_error(
     step: Step, image: Image, error: Exception, name: str, context: RunContext, record: Callable[..., Activity]
 ) -> Image | None:
@@ -152,7 +258,7 @@ def _after_error(
         warned = image.with_provenance(activity)
         warned.header["ETWARN"] = (int(warned.header.get("ETWARN", 0)) + 1, "steps that failed and were passed over")
         return warned
-    if context.failed_step is None or not context.failed_step.startswith(name + "/"):
+    if not _is_within(context.failed_step, name):
         context.failed_step = name
     if step.on_error == "drop":
         record("dropped", message)
@@ -162,6 +268,10 @@ def _after_error(
     if not any(note.startswith("in step ") for note in getattr(error, "__notes__", ())):
         error.add_note(f"in step {name}")
     raise error
+
+
+def _is_within(step: str | None, name: str) -> bool:
+    return step is not None and step.startswith(name + "/")
 
 
 def _with_history_of(before: Image, after: Image) -> Image:
@@ -175,7 +285,7 @@ def _with_history_of(before: Image, after: Image) -> Image:
 def explain(error: BaseException) -> str:
     """One line that tells a person what went wrong: the message, with the kind of error if it is not one of ours."""
     text = " ".join(str(error).split())
-    if isinstance(error, ImageError) or (text and isinstance(error, TimeoutError)):
+    if text and isinstance(error, EtendueError | TimeoutError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

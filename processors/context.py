@@ -8,9 +8,10 @@ there is a default one (products go to the current folder).
 import contextvars
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from ..images import Image, ImageError
@@ -44,6 +45,10 @@ class RunContext:
         Name of the step that failed or ended the image.
     ended_because : str or None
         Why the image ended without a failure.
+    owner : str
+        Who claims product names, if it is not `source`: an image in memory.
+    on_step : callable or None
+        Told the name of each step before it starts.
     """
 
     output: Path = field(default_factory=Path.cwd)
@@ -56,6 +61,8 @@ class RunContext:
     timings: list[tuple[str, float, str]] = field(default_factory=list)
     failed_step: str | None = None
     ended_because: str | None = None
+    owner: str = ""
+    on_step: Callable[[str], None] | None = None
 
 
 _current: contextvars.ContextVar[RunContext | None] = contextvars.ContextVar("run_context", default=None)
@@ -108,8 +115,7 @@ def product_path(name: str | Path, *, overwrite: bool = True) -> Path:
     path = (root / name).resolve()
     if not Path(name).is_absolute() and not path.is_relative_to(root):
         raise ImageError(f"product name {str(name)!r} leads out of the output folder {root}")
-    raw = {source.resolve() for source in (context.source, *context.sources) if source is not None}
-    if path in raw:
+    if path in _resolved(context.sources) or (context.source is not None and path == context.source.resolve()):
         raise ImageError(f"{path} is raw input and is never overwritten; choose another name or another output folder")
     _claim(path, context)
     if path.exists() and not overwrite:
@@ -125,11 +131,17 @@ def stamped(image: Image) -> Image:
     return image if activity is None else image.with_provenance(activity)
 
 
+@lru_cache(maxsize=2)
+def _resolved(sources: tuple[Path, ...]) -> frozenset[Path]:
+    """A night has thousands of raw files, and every product is compared with all of them."""
+    return frozenset(source.resolve() for source in sources)
+
+
 def _claim(path: Path, context: RunContext) -> None:
     """Reserve a product's name for this image among all images of the run, also in other processes."""
     if context.claims is None:
         return
-    owner = str(context.source or "")
+    owner = context.owner or str(context.source or "")
     claim = context.claims / hashlib.sha256(os.fsencode(path)).hexdigest()
     try:
         descriptor = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY)

@@ -21,7 +21,7 @@ import asyncio
 import contextvars
 import inspect
 import os
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -108,6 +108,13 @@ class Processor(BaseModel):
                 )
             arguments = (image, state)
         return checked_result(self, await off_loop(self.process, *arguments))
+
+    def finish(self, state: "State") -> Sequence[Callable[[], Image | None]]:  # noqa: ARG002
+        """What a sequential processor still holds when no more images come: functions that give one image each.
+
+        The runner calls them off the event loop, and takes the images through the steps after this one.
+        """
+        return ()
 
     async def run_inside(self, image: Image, state: "State | None" = None, *, prefix: str = "") -> Image | None:
         """As ``__call__``, for composites: the names of the steps inside are recorded with a prefix."""

@@ -1,0 +1,132 @@
+"""The journal of a run: one line for each image that came to an end, so that a later run can resume.
+
+It lies in the output folder as ``.etendue/journal.jsonl``. Each line is on the disk before the next image
+counts; a line that was torn by a power failure or a full disk is passed over when reading.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import ConfigError
+from .outcome import Outcome
+
+RUN_FOLDER = ".etendue"
+"""Folder for a run's own notes, inside the output folder."""
+
+FINAL = ("done", "dropped")
+"""What is not done again when a run is resumed."""
+
+
+def identity(path: Path) -> dict[str, Any]:
+    """What tells a file from its earlier self: its place, size [byte] and time of change [ns].
+
+    Raises
+    ------
+    OSError
+        The file cannot be reached.
+    """
+    facts = path.stat()
+    return {"path": str(path.resolve()), "size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
+
+
+class Journal:
+    """Appends outcomes to a folder's journal. Use it in a ``with`` statement.
+
+    Raises
+    ------
+    ConfigError
+        The folder cannot be made or written to.
+    """
+
+    def __init__(self, output: Path, fingerprint: str) -> None:
+        self.path = output / RUN_FOLDER / "journal.jsonl"
+        self._fingerprint = fingerprint
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise ConfigError(
+                f"{output}: products cannot be written there: {error.strerror or error}; choose another output folder"
+            ) from error
+        self._torn = not _ends_with_newline(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        os.close(self._file)
+
+    def append(self, outcome: Outcome, source: Mapping[str, Any]) -> None:
+        """Note what became of an image; it is on the disk when this returns.
+
+        Parameters
+        ----------
+        outcome : Outcome
+            What became of it.
+        source : mapping
+            The input's :func:`identity` before it was read.
+
+        Raises
+        ------
+        OSError
+            The disk is full or gone.
+        """
+        entry = {"input": dict(source), "fingerprint": self._fingerprint, "outcome": outcome.to_json()}
+        line = ("\n" if self._torn else "") + json.dumps(entry) + "\n"
+        self._torn = True
+        pending = line.encode()
+        while pending:
+            pending = pending[os.write(self._file, pending) :]
+        self._torn = False
+        os.fsync(self._file)
+
+    def finished(self) -> dict[str, Outcome]:
+        """What earlier runs of this same chain finished, by the input's resolved path.
+
+        Only inputs that have not changed since, and whose products all still exist.
+        """
+        latest: dict[str, Outcome] = {}
+        for entry in entries(self.path):
+            name = entry["input"]["path"]
+            latest.pop(name, None)
+            outcome = Outcome.from_json(entry["outcome"])
+            if entry["fingerprint"] == self._fingerprint and outcome.status in FINAL and _is_current(entry, outcome):
+                latest[name] = outcome
+        return latest
+
+
+def entries(journal: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a journal that are whole, oldest first."""
+    if not journal.exists():
+        return
+    with journal.open("rb") as file:
+        for line in file:
+            try:
+                entry = json.loads(line)
+                Outcome.from_json(entry["outcome"])
+                entry["input"]["path"], entry["fingerprint"]
+            except (ValueError, KeyError, TypeError):
+                continue  # torn: the image it was about is simply done again
+            yield entry
+
+
+def earlier_products(output: Path) -> frozenset[Path]:
+    """Everything that earlier runs wrote to an output folder."""
+    outcomes = (Outcome.from_json(entry["outcome"]) for entry in entries(output / RUN_FOLDER / "journal.jsonl"))
+    return frozenset(product for outcome in outcomes for product in outcome.products)
+
+
+def _is_current(entry: Mapping[str, Any], outcome: Outcome) -> bool:
+    try:
+        unchanged = identity(Path(entry["input"]["path"])) == entry["input"]
+    except OSError:
+        return False
+    return unchanged and all(product.exists() for product in outcome.products)
+
+
+def _ends_with_newline(file: int) -> bool:
+    size = os.fstat(file).st_size
+    return size == 0 or os.pread(file, 1, size - 1) == b"\n"

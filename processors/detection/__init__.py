@@ -1,0 +1,5 @@
+"""Finding sources."""
+
+from .sep_detection import SepSourceDetection
+
+__all__ = ["SepSourceDetection"]
