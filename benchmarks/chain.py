@@ -19,7 +19,7 @@ from typing import Any
 from etendue.processors.simulation import simulate_field
 
 NOTES = """
-`ratio` is the median over the rounds of (contestant's wall time / Etendue's in the same round): above 1, Etendue is
+`wall / Etendue` is the median over the rounds of (contestant's wall time / Etendue's in the same round): above 1, Etendue is
 faster. `peak MB` is the largest resident memory of the process, libraries included.
 
 - **Etendue** checks the chain, records provenance, looks for saturated sources, and computes sky coordinates. **numpy +
@@ -76,7 +76,7 @@ class Contestant:
         answer = self.process.stdout.readline()
         if not answer:
             self.log.seek(0)
-            raise RuntimeError(f"the process ended: {self.log.read().strip().splitlines()[-1:]}")
+            raise RuntimeError(f"{self.process.args}: {self.log.read().strip().splitlines()[-1:]}")
         return json.loads(answer)
 
     def __enter__(self) -> "Contestant":
@@ -113,7 +113,7 @@ def measure(size: int, rounds: int) -> list[dict[str, Any]]:
             "wall min [ms]": 1e3 * min(done["wall"] for done in results),
             "wall median [ms]": 1e3 * statistics.median(done["wall"] for done in results),
             "CPU median [ms]": 1e3 * statistics.median(done["cpu"] for done in results),
-            "ratio": statistics.median(done["wall"] / us for done, us in zip(results, ours, strict=True)),
+            "wall / Etendue": statistics.median(done["wall"] / us for done, us in zip(results, ours, strict=True)),
             "peak MB": max(done["peak"] for done in results) / 1e6,
             "sources": int(results[-1]["sources"]),
         }

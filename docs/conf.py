@@ -23,7 +23,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"
 exclude_patterns = [
     "_build",
-    *(f"generated/{name}.md" for name in ("catalog_columns", "keywords", "flags", "formats", "chains")),
+    *(f"generated/{name}.md" for name in ("catalog_columns", "keywords", "flags", "formats", "chains", "rules")),
 ]
 
 autodoc_member_order = "bysource"

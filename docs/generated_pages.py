@@ -84,6 +84,15 @@ def chains() -> str:
     return "\n".join(parts)
 
 
+def rules() -> str:
+    """What check_processor tries."""
+    from etendue.processors.testing import checks
+
+    return table(
+        ("rule", "what is tried"), [(code(name), text.strip().partition("\n\n")[0]) for name, text in checks()]
+    )
+
+
 def type_of(schema: dict[str, Any]) -> str:
     """The type of a parameter in words, from its JSON Schema."""
     if "enum" in schema:
@@ -123,10 +132,7 @@ def parameters(processor: Any) -> str:
 
 def json_text(value: Any) -> str:
     """A default as it would stand in YAML."""
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except TypeError:
-        return str(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def processor_reference() -> str:
@@ -177,6 +183,7 @@ PAGES = {
     "flags.md": flags,
     "formats.md": file_formats,
     "chains.md": chains,
+    "rules.md": rules,
     "processors.md": processor_reference,
 }
 

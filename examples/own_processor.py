@@ -22,8 +22,9 @@ class FlagBright(Processor):
     limit: PositiveFloat = Field(50.0, description="distance from the median [standard deviations of the sky]")
 
     def process(self, image: Image) -> Image:
-        median = np.nanmedian(image.data)
-        sigma = 1.4826 * np.nanmedian(np.abs(image.data - median))
+        good = image.data[np.isfinite(image.data)]
+        median = np.median(good) if good.size else np.nan
+        sigma = 1.4826 * np.median(np.abs(good - median)) if good.size else np.nan
         if not sigma > 0:
             raise ImageError(f"{image.label} has no noise: a limit in standard deviations means nothing")
         bright = image.data > median + self.limit * sigma

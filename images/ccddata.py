@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .arithmetic import flagged
 from .coordinates import celestial_wcs
 from .errors import ImageError
 from .flags import PixelFlag
@@ -39,22 +40,20 @@ def from_ccddata(ccd: "CCDData") -> Planes:
     mask = None if ccd.mask is None else np.array(ccd.mask)
     if mask is not None and mask.ndim == 0:
         mask = np.full(ccd.shape, bool(mask))
-    if ccd.flags is not None and isinstance(flags := np.asarray(ccd.flags), np.ndarray) and flags.shape == ccd.shape:
+    flags = None if ccd.flags is None else np.asarray(ccd.flags)
+    if flags is not None and flags.shape == ccd.shape and flags.dtype.kind in "biu":
         mask = _with_flags(mask, flags)
     uncertainty = None
     if ccd.uncertainty is not None:
         try:
-            deviation = ccd.uncertainty.represent_as(StdDevUncertainty)
+            with np.errstate(divide="ignore"):
+                deviation = ccd.uncertainty.represent_as(StdDevUncertainty)
         except Exception as error:
             raise ImageError(f"the uncertainty {type(ccd.uncertainty).__name__} has no standard deviation") from error
         uncertainty = np.array(deviation.array)
         if (unknown := np.isinf(uncertainty)).any():
             uncertainty[unknown] = np.nan
-            mask = (
-                _with_flags(mask, unknown)
-                if mask is None or mask.dtype == bool
-                else mask | unknown * mask.dtype.type(1)
-            )
+            mask = flagged(mask, unknown, PixelFlag.NO_DATA)
     return Planes(data=np.array(ccd.data), header=header, mask=mask, uncertainty=uncertainty)
 
 
@@ -63,7 +62,7 @@ def _with_flags(mask: np.ndarray | None, flags: np.ndarray) -> np.ndarray:
         return flags.copy() if mask is None else (mask != 0) | flags
     if mask is None:
         return flags.copy()
-    return flags | np.multiply(mask != 0, int(PixelFlag.OTHER), dtype=flags.dtype)
+    return flagged(flags, (mask != 0) & (flags == 0), PixelFlag.OTHER)
 
 
 def to_ccddata(planes: Planes) -> "CCDData":

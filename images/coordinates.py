@@ -11,6 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ImageError
+from .header import card_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +60,7 @@ def celestial_wcs(header: "fits.Header") -> "WCS | None":
     """
     if not has_celestial_wcs(header):
         return None
-    cards = tuple((key, value) for key, value in header.items() if WCS_CARD.fullmatch(key))
+    cards = tuple((key, card_value(header, key)) for key in header if WCS_CARD.fullmatch(key))
     return _parsed(cards).deepcopy()
 
 
@@ -67,8 +68,8 @@ def has_celestial_wcs(header: "fits.Header") -> bool:
     """Whether two axes of the header are celestial and have a reference value; costs microseconds."""
     kinds = set()
     for axis in "123":
-        ctype = header.get(f"CTYPE{axis}")
-        if isinstance(ctype, str) and isinstance(header.get(f"CRVAL{axis}"), int | float):
+        ctype = card_value(header, f"CTYPE{axis}")
+        if isinstance(ctype, str) and isinstance(card_value(header, f"CRVAL{axis}"), int | float):
             start = ctype.strip().upper()[:4]
             kinds |= {"longitude"} if start in LONGITUDES or start[1:] == "LON" or start == "RA" else set()
             kinds |= {"latitude"} if start in LATITUDES or start[1:] == "LAT" or start == "DEC" else set()
@@ -82,7 +83,7 @@ def _parsed(cards: tuple[tuple[str, Any], ...]) -> "WCS":
 
     header = fits.Header()
     for key, value in cards:
-        if value is not None and not isinstance(value, fits.card.Undefined):
+        if value is not None:
             header[key] = value
     _refuse_singular(header)
     if "A_ORDER" in header and "B_ORDER" in header:
@@ -130,7 +131,7 @@ def pixel_scale(header: "fits.Header") -> float | None:
     ImageError
         A card that is needed holds no number.
     """
-    ctype = str(header.get("CTYPE1") or "").strip().upper()
+    ctype = str(card_value(header, "CTYPE1") or "").strip().upper()
     if ctype and not has_axes_on_sky(ctype):
         return None
     matrix = _pixel_matrix(header)
@@ -139,7 +140,7 @@ def pixel_scale(header: "fits.Header") -> float | None:
     (a, b), (c, d) = matrix
     area = abs(a * d - b * c)
     scale = math.sqrt(area) if area > 0 else max(math.hypot(a, c), math.hypot(b, d))
-    unit = ARCSEC.get(str(header.get("CUNIT1") or "deg").strip().lower(), 3600.0)
+    unit = ARCSEC.get(str(card_value(header, "CUNIT1") or "deg").strip().lower(), 3600.0)
     return scale * unit or None
 
 
@@ -167,8 +168,8 @@ def has_axes_on_sky(ctype: str) -> bool:
 
 
 def _number(header: "fits.Header", key: str, default: float) -> float:
-    value = header.get(key)
-    if value is None or type(value).__name__ == "Undefined":
+    value = card_value(header, key)
+    if value is None:
         return default
     try:
         return float(value)

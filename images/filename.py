@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ImageError
-from .keywords import header_value, normal_image_type, number
-from .times import parse_time
+from .header import card_value
+from .keywords import header_value, normal_image_type, number, parse_time
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -57,8 +57,8 @@ class _Source:
 
     def find(self, key: str) -> Any:
         value = self.extra.get(key.upper())
-        value = self.header.get(key) if value is None else value
-        blank = value is None or type(value).__name__ == "Undefined" or (isinstance(value, str) and not value.strip())
+        value = card_value(self.header, key) if value is None else value
+        blank = value is None or (isinstance(value, str) and not value.strip())
         return None if blank else value
 
     def get(self, key: str) -> Any:

@@ -13,6 +13,8 @@ from typing import Any
 
 from astropy.io import fits
 
+from .errors import ImageError
+
 CHANGES = (
     "__setitem__",
     "__delitem__",
@@ -109,6 +111,21 @@ def _owning(name: str) -> Callable[..., Any]:
 
 for _name in CHANGES:
     setattr(Header, _name, _owning(_name))
+
+
+def card_value(header: fits.Header, key: str) -> Any:
+    """The value of a card; None where there is no such card, or it has no value.
+
+    Raises
+    ------
+    ImageError
+        The card is damaged: nobody can tell its value.
+    """
+    try:
+        value = header.get(key)
+    except fits.VerifyError:
+        raise ImageError(f"header card {key} is damaged: its value cannot be read") from None
+    return None if isinstance(value, fits.card.Undefined) else value
 
 
 def as_header(header: Any) -> Header:

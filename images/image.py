@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, TypeVar
 
 import numpy as np
 from astropy.io import fits
@@ -617,7 +617,7 @@ class Image(KeywordProperties):
         self._plane("data")
         return to_ccddata(self.to_planes())
 
-    def writeto(self, filename: str | Path | io.IOBase, *, overwrite: bool = True, **options: Any) -> None:
+    def writeto(self, filename: str | Path | BinaryIO, *, overwrite: bool = True, **options: Any) -> None:
         """Write to a file; the format follows the suffix. Complete under its final name, or not there at all.
 
         Raises
@@ -690,13 +690,17 @@ class Image(KeywordProperties):
         from .display import encode, picture
 
         quality = options.pop("quality", 90)
-        return encode(picture(self.data, vmin=vmin, vmax=vmax, **options), "jpeg", quality=quality)
+        return encode(picture(self._shown(), vmin=vmin, vmax=vmax, **options), "jpeg", quality=quality)
+
+    def _shown(self) -> np.ndarray:
+        """What a picture shows: of a movie, the mean of its frames."""
+        return self.data.mean(axis=0, dtype=np.float32) if self.axes == "TYX" else self.data
 
     def to_png(self, vmin: float | None = None, vmax: float | None = None, **options: Any) -> bytes:
         """A PNG picture; options as for :meth:`to_jpeg`."""
         from .display import encode, picture
 
-        return encode(picture(self.data, vmin=vmin, vmax=vmax, **options), "png")
+        return encode(picture(self._shown(), vmin=vmin, vmax=vmax, **options), "png")
 
     def __repr__(self) -> str:
         planes = [f"data {array.shape} {array.dtype}" if p == "data" else p for p, array in self._pixels.items()]

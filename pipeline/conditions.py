@@ -171,7 +171,7 @@ def compile_test(test: Test) -> _Test:
         return _Test(text, lambda _: text == "present")
     if match := re.fullmatch(r"(\S+)\s*\.\.\s*(\S+)", text):
         low, high = quantity(match[1]), quantity(match[2])
-        if type(low) is not type(high) or low > high:
+        if not _ordered(high, low, operator.ge):
             raise ValueError(f"{text!r} is not a range; write for example '10 .. 30'")
         return _Test(text, lambda value: _ordered(value, low, operator.ge) and _ordered(value, high, operator.le))
     match = re.match(r"[<>=!~]+", text)

@@ -5,11 +5,12 @@ what it writes (a plain function). What is written under a condition, in one cas
 ``?``) counts as written: only what certainly is not there is reported.
 """
 
+import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from ..processors import Processor, processors
-from .pipeline import Pipeline, inner_chains
+from .pipeline import Pipeline, chain_label, inner_chains
 
 FROM_FILES = frozenset({"data", "header"})
 """What every file brings."""
@@ -59,7 +60,7 @@ def _through(
         here, name, processor = (*path, index), prefix + step.label, step.processor
         if chains := list(inner_chains(processor)):
             after = [
-                (where, _through(inner, set(available), (*here, *where), f"{name}/", problems))
+                (where, _through(inner, set(available), (*here, *where), _inside(name, processor, where), problems))
                 for where, inner in chains
             ]
             available = _after_composite(processor, available, after)
@@ -68,6 +69,11 @@ def _through(
         problems.extend(Problem(here, name, _missing(item)) for item in missing)
         available = _after(processor, available)
     return available
+
+
+def _inside(name: str, processor: Processor, where: tuple[str | int, ...]) -> str:
+    label = chain_label(processor, where)
+    return f"{name}/{label}/" if label else f"{name}/"
 
 
 def _after_composite(
@@ -112,10 +118,15 @@ def is_available(item: str, available: Set[str]) -> bool:
     if item.endswith("?") or plane == "header" or ANYTHING in available:
         return True
     if plane == "catalog":
-        written = {name for name in available if name.partition(".")[0] == "catalog"}
+        written = {family(name) for name in available if name.partition(".")[0] == "catalog"}
         # A catalog whose columns nobody names may have any column.
-        return item in written or "catalog.*" in written or (bool(written) if not part else written == {"catalog"})
+        return family(item) in written or (bool(written) if not part else written == {"catalog"})
     return item in available
+
+
+def family(column: str) -> str:
+    """A column without its number: where there is a flux_aper_1 there may be a flux_aper_2."""
+    return re.sub(r"_\d+$", "", column)
 
 
 def _missing(item: str) -> str:

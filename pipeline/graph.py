@@ -56,11 +56,12 @@ def _ways(processor: Processor) -> Iterator[tuple[str, Pipeline | None]]:
 
 
 def _way_label(processor: Processor, where: tuple[str | int, ...]) -> str:
+    last = str(where[-1])
     if len(where) > 1 and isinstance(index := where[1], int):
         case: Any = getattr(processor, str(where[0]))[index]
         condition = ", ".join(f"{key}: {_value(test)}" for key, test in case.when.root.items())
         return f"{case.name}: {condition}" if case.name else condition
-    return str(where[-1])
+    return last
 
 
 def described(step: Step) -> str:
@@ -78,7 +79,7 @@ def described(step: Step) -> str:
 def _own_data(step: Step) -> dict[str, Any]:
     """What the step's YAML says besides its class and the steps within it."""
     inside = {where[0] for where, _ in inner_chains(step.processor)} | {"otherwise"}
-    return {key: value for key, value in step_data(step).items() if key != "class" and key not in inside}
+    return {key: value for key, value in step_data(step, check=False).items() if key != "class" and key not in inside}
 
 
 def _listed(data: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from pydantic import Field, field_validator, model_validator
 from ..images import Image
 from ..images.keywords import extra_keywords, keyword_named
 from ..processors import Processor, State, as_processor
+from ..processors.context import ensured_run
 from .step import POLICY, Leftover, Step, leftovers_of, run_step
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class Pipeline(Processor):
         """A pipeline of processors, steps, functions and unnamed pipelines (whose steps are taken over)."""
         steps: list[Any] = []
         for thing in things:
-            steps.extend(thing.steps if isinstance(thing, Pipeline) and not thing.name else (thing,))
+            merges = isinstance(thing, Pipeline) and not thing.name
+            steps.extend(map(without_number, thing.steps) if merges else (thing,))
         return cls(steps=steps)  # type: ignore[arg-type]
 
     @classmethod
@@ -98,7 +100,7 @@ class Pipeline(Processor):
 
     async def run_inside(self, image: Image, state: State | None = None, *, prefix: str = "") -> Image | None:
         """As ``__call__``; step names are recorded with a prefix."""
-        with self._keywords_known():
+        with ensured_run(), self._keywords_known():
             return await self._through(self.steps, image, state, prefix)
 
     async def _through(
@@ -125,7 +127,7 @@ class Pipeline(Processor):
                     yield partial(self._finish_one, leftover, number, state, prefix)
 
     async def _finish_one(self, leftover: Leftover, number: int, state: State, prefix: str) -> Image | None:
-        with self._keywords_known():
+        with ensured_run(), self._keywords_known():
             image = await leftover()
             return await self._through(self.steps[number + 1 :], image, state, prefix)
 
@@ -165,6 +167,13 @@ class Pipeline(Processor):
 
     def _keywords_known(self) -> AbstractContextManager[Any]:
         return extra_keywords(self.keywords) if self.keywords else nullcontext()
+
+
+def without_number(step: Step) -> Step:
+    """The step as it was before a chain numbered it, so that another chain can number it again."""
+    kind = step.class_name.rpartition(".")[2]
+    number = step.name.removeprefix(f"{kind}-")
+    return step.renamed("") if number != step.name and number.isdecimal() else step
 
 
 def unique_names(labels: Sequence[str]) -> list[str]:
@@ -219,6 +228,16 @@ def inner_chains(processor: Processor) -> Iterator[tuple[tuple[str | int, ...], 
         for part in pattern:
             found = [((*where, key), inner) for where, thing in found for key, inner in _items(thing, part)]
         yield from ((where, thing) for where, thing in found if isinstance(thing, Pipeline))
+
+
+def chain_label(processor: Processor, where: tuple[str | int, ...]) -> str:
+    """What the steps of an inner chain have before their names: the case's name or number, the chain's name."""
+    if isinstance(processor, Pipeline):
+        return ""
+    last = str(where[-1])
+    if len(where) > 1 and isinstance(index := where[1], int):
+        return getattr(getattr(processor, str(where[0]))[index], "name", "") or str(index + 1)
+    return last
 
 
 def _items(thing: Any, part: str) -> Iterator[tuple[str | int, Any]]:

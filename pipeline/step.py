@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     PositiveInt,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -22,7 +23,7 @@ from pydantic import (
 from ..images import EtendueError, Image, ImageError
 from ..images.provenance import Activity
 from ..processors import Processor, RunContext, State, current_run, find_processor, off_loop, processor_name
-from ..processors.processor import checked_result
+from ..processors.processor import as_processor, checked_result, is_composable
 from .conditions import Condition
 from .durations import Duration
 
@@ -67,6 +68,11 @@ class Step(BaseModel):
         if "name" in processor.model_fields:
             parameters["name"] = policy.get("name", "")
         return {"processor": processor.model_validate(parameters), **policy}
+
+    @field_validator("processor", mode="before")
+    @classmethod
+    def _accept_function(cls, given: Any) -> Any:
+        return as_processor(given) if is_composable(given) else given
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
@@ -194,7 +200,7 @@ async def _attempts(step: Step, image: Image, state: State | None, name: str) ->
     for attempt in range(1, step.retry.attempts + 1):
         try:
             async with asyncio.timeout(step.timeout):
-                arguments = (image.copy(), state) if processor.sequential else (image.copy(),)
+                arguments: tuple[Any, ...] = (image.copy(), state) if processor.sequential else (image.copy(),)
                 if processor.composite:
                     return checked_result(processor, await processor.run_inside(*arguments, prefix=name + "/"))
                 return checked_result(processor, await processor(*arguments))

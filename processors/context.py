@@ -83,6 +83,16 @@ def run_context(context: RunContext) -> Iterator[RunContext]:
         _current.reset(token)
 
 
+@contextmanager
+def ensured_run() -> Iterator[None]:
+    """Have a context: the runner's, or, where nobody made one, a default one for as long as this lasts."""
+    if _current.get() is not None:
+        yield
+        return
+    with run_context(RunContext()):
+        yield
+
+
 def use_file(path: str | Path, role: str) -> Path:
     """Note in the provenance of the current step that a file is used, and as what.
 

@@ -42,7 +42,9 @@ def plain_pixels(image: Image, what: str) -> np.ndarray:
     """
     data = image.data
     if image.is_color:
-        raise ImageError(f"{image.label} is a colour image; make it grey before {what}, for example with to_grayscale()")
+        raise ImageError(
+            f"{image.label} is a colour image; make it grey before {what}, for example with to_grayscale()"
+        )
     if data.ndim != 2:
         raise ImageError(f"{image.label} is a movie of {data.shape[0]} frames; {what} needs a single frame or a stack")
     if not data.size:
@@ -53,7 +55,8 @@ def plain_pixels(image: Image, what: str) -> np.ndarray:
 def unusable_pixels(data: np.ndarray, mask: np.ndarray | None) -> np.ndarray | None:
     """Which pixels are masked or not finite, (H, W) bool; None if there are none."""
     # One sum finds out whether there is any NaN at all, in a third of the time of isfinite().
-    finite = bool(np.isfinite(np.add.reduce(data, axis=None))) or bool(np.isfinite(data).all())
+    with np.errstate(all="ignore"):
+        finite = bool(np.isfinite(np.add.reduce(data, axis=None))) or bool(np.isfinite(data).all())
     bad = None if mask is None else mask != 0
     if not finite:
         bad = ~np.isfinite(data) if bad is None else bad | ~np.isfinite(data)

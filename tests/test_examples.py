@@ -2,10 +2,13 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 
 import pytest
+
+from etendue.processors.testing import check_processor
 
 EXAMPLES = {
     "simulated_field.py": r"median of measured / true flux: (0\.9[789]|1\.0[01])",
@@ -28,3 +31,7 @@ def test_example_runs(name, repository, tmp_path):
 
 def test_every_example_is_run(repository):
     assert {path.name for path in (repository / "examples").glob("*.py")} == set(EXAMPLES)
+
+
+def test_the_examples_processor_keeps_the_contract(repository):
+    check_processor(runpy.run_path(str(repository / "examples" / "own_processor.py"))["FlagBright"])

@@ -25,6 +25,7 @@ def chain(frame: Path, output: Path) -> int:
         data, 1.5, err=rms, minarea=5, deblend_nthresh=32, deblend_cont=0.005, clean=True, clean_param=1.0
     )
     x, y, a, b, theta = (found[name] for name in ("x", "y", "a", "b", "theta"))
+    theta = np.clip(theta, -np.pi / 2, np.pi / 2)  # float32 rounds beyond what sep takes
     kron, _ = sep.kron_radius(data, x, y, a, b, theta, 6.0)
     small = ~(kron * np.sqrt(a * b) >= 1.75)
     scale = 2.5 * np.where(small, 1.0, kron)

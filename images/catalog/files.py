@@ -104,7 +104,7 @@ def _read_votable(stream: BinaryIO) -> Table:
     with _without_warnings():
         table = Table.read(stream, format="votable")
         for column in table.columns.values():
-            if isinstance(column.unit, units.UnrecognizedUnit):
+            if column.unit is not None:  # a unit that the standard does not list comes as a stranger of the same name
                 column.unit = units.Unit(str(column.unit), parse_strict="silent")
     return table
 

@@ -7,7 +7,7 @@ from astropy.io import fits
 
 from ..coordinates import from_fits, to_fits
 from ..errors import ImageError
-from ..header import Header, as_header
+from ..header import Header, as_header, card_value
 from ..keywords import BINNING_CARDS
 from ..sections import Section, header_section
 from .mapping import PixelMap
@@ -61,7 +61,7 @@ def moved_header(header: fits.Header | None, move: PixelMap, shape: tuple[int, i
 
 
 def _number(header: fits.Header, key: str) -> float:
-    value = header[key]
+    value = card_value(header, key)
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -84,31 +84,26 @@ def _move_reference_pixels(header: Header, keys: list[str], move: PixelMap) -> N
 def _move_matrix(header: Header, alternate: str, move: PixelMap) -> None:
     """Divide the column of each pixel axis by the axis's scale.
 
-    A CD matrix takes all of it. Otherwise the size of the pixels goes to CDELT, as it is the same for both axes,
-    and a mirror to the columns of PC, or to CDELT where there is no PC.
+    A CD matrix takes all of it. In PC and CDELT, which some headers have as well, the size of the pixels goes to
+    CDELT, as it is the same for both axes, and a mirror to the column of PC, or to CDELT where there is no PC.
     """
     if move.scales == (1.0, 1.0):
         return
-    axes = [key[2] for key in header if len(key) == 5 + len(alternate) and re.fullmatch(rf"CD\d_\d{alternate}", key)]
-    if axes:
-        for i in sorted(set(axes) | {"1", "2"}):
-            for j, scale in zip("12", move.scales, strict=True):
-                if (key := f"CD{i}_{j}{alternate}") in header:
-                    _change(header, key, lambda value, scale=scale: value / scale)
-        return
-    steps = [f"CDELT{j}{alternate}" for j in "12"]
-    if not any(step in header for step in steps) and f"CTYPE1{alternate}" not in header:
-        return
+    has_cd = any(f"CD{i}_{j}{alternate}" in header for i in "12" for j in "12")
     has_pc = any(f"PC{i}_{j}{alternate}" in header for i in "12" for j in "12")
-    for j, step, scale in zip("12", steps, move.scales, strict=True):
+    for j, scale in zip("12", move.scales, strict=True):
+        for i in "123":
+            if (key := f"CD{i}_{j}{alternate}") in header:
+                _change(header, key, lambda value, scale=scale: value / scale)
+        step = f"CDELT{j}{alternate}"
         divisor = abs(scale) if has_pc else scale
         if step in header:
             _change(header, step, lambda value, divisor=divisor: value / divisor)
-        elif divisor != 1:
+        elif divisor != 1 and (has_pc or (not has_cd and f"CTYPE{j}{alternate}" in header)):
             header[step] = 1 / divisor
         if has_pc and scale < 0:
             header.setdefault(f"PC{j}_{j}{alternate}", 1.0)
-            for i in "12":
+            for i in "123":
                 if (key := f"PC{i}_{j}{alternate}") in header:
                     _change(header, key, lambda value: -value)
 
@@ -202,7 +197,7 @@ def multiply_binning(header: Header, factor: int) -> None:
             if key not in header:
                 continue
             known = True
-            value = header[key]
+            value = card_value(header, key)
             if isinstance(value, str):
                 header[key] = re.sub(r"\d+", lambda digits: str(int(digits[0]) * factor), value)
             else:

@@ -52,6 +52,8 @@ def crop(planes: Planes, section: Section) -> Planes:
     shape = _shape(planes)
     if not section.fits_in(shape):
         raise ImageError(f"section {section} reaches outside the image of {_size(shape)} pixels")
+    if section.shape == shape:
+        return planes
     move = PixelMap(shift_x=-section.x0, shift_y=-section.y0)
     header = as_header(planes.header)
     cut_detector_section(header, section, shape)

@@ -19,10 +19,14 @@ def block_sums(values: np.ndarray, rows: int, columns: int) -> np.ndarray:
         One sum for each block.
     """
     height, width = values.shape[-2] // rows, values.shape[-1] // columns
-    lead = values.shape[:-2]
-    whole = values[..., : height * rows, : width * columns]
-    summed = np.add.reduce(whole.reshape(*lead, height, rows, width * columns), axis=-2, dtype=np.float64)
-    return np.add.reduce(summed.reshape(*lead, height, width, columns), axis=-1)
+    # Strided slices: several times as fast as reducing a short axis, and no slower for long ones.
+    in_rows = values[..., 0 : height * rows : rows, : width * columns].astype(np.float64)
+    for row in range(1, rows):
+        in_rows += values[..., row : height * rows : rows, : width * columns]
+    sums = in_rows[..., 0::columns].copy()
+    for column in range(1, columns):
+        sums += in_rows[..., column::columns]
+    return sums
 
 
 def block_means(values: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -38,7 +38,7 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             # The reader has gone (`etendue processors | head`); the interpreter must not flush into it at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
+            return 1
         except FileNotFoundError as error:
             return _complain(f"{error.filename}: there is no such file or folder" if error.filename else str(error))
         except OSError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .run import REPORT, prepare_output
-from .terminal import console, number, plural, print_table
+from .terminal import console, number, plural, print_table, progress_console
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -24,6 +24,10 @@ APERTURES, ANNULUS = (3, 5, 8), (12, 18)
 BRIGHT = 50
 """Signal-to-noise ratio of the stars that are compared with the truth."""
 
+COLUMNS = f"""\
+bright: isolated stars of signal-to-noise > {BRIGHT} that were found, of those simulated
+flux/truth: their median flux, relative to the flux they were simulated with
+"""
 KINDS = {"images": "_reduced.fits", "catalogues": "_cat.fits", "pictures": ".png"}
 """Products of the chain, and how their names end."""
 
@@ -51,12 +55,15 @@ def demo(
     shutil.copyfile(builtin_chains()[CHAIN], chain_file)
     chain = load_pipeline(chain_file, variables={"apertures": list(APERTURES), "annulus": list(ANNULUS)})
     out.print(f"{chain_file}: {' | '.join(step.label for step in chain.steps)}", soft_wrap=True)
-    results = run_pipeline(chain, images, output=reduced, workers=workers, on_event=progress_reporter(out))
+    results = run_pipeline(
+        chain, images, output=reduced, workers=workers, on_event=progress_reporter(progress_console(out))
+    )
     print_table(out, _table(results, frames))
+    out.print(COLUMNS)
     out.print(results.summary(), soft_wrap=True)
     report = reduced / REPORT
     results.write_report(report)
-    out.print(_what_lies_where(output, frames, reduced, chain_file, report), soft_wrap=True)
+    out.print(_what_lies_where(frames, reduced, chain_file, report), soft_wrap=True)
     if results.interrupted:
         raise typer.Exit(130)
     if results.failed:
@@ -70,7 +77,7 @@ def _table(results: "Results", frames: Path) -> "TextTable":
 
     table = TextTable(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("frame", style="cyan", no_wrap=True)
-    for title in ("sources", "FWHM [px]", "sky [adu]", "bright stars found", "flux / truth", "time [s]"):
+    for title in ("sources", "FWHM [px]", "sky [adu]", "bright", "flux/truth", "time [s]"):
         table.add_column(title, justify="right")
     for outcome, image in zip(results.done, results, strict=True):
         truth = Table.read(frames / "truth" / f"{outcome.path.stem}_truth.ecsv", format="ascii.ecsv")
@@ -118,7 +125,7 @@ def compare_with_truth(catalog: "Table", truth: "Table") -> tuple[int, int, floa
         np.column_stack([stars["x"], stars["y"]])
     )
     found = distance < 1
-    width, slope = np.asarray(stars["fwhm"][found]), Exposure().beta
+    width, slope = float(np.median(stars["fwhm"])), Exposure().beta
     radius, (inner, outer) = APERTURES[-1], ANNULUS
     in_ring = enclosed_fraction(outer, width, slope) - enclosed_fraction(inner, width, slope)
     held = enclosed_fraction(radius, width, slope) - in_ring * radius**2 / (outer**2 - inner**2)
@@ -126,7 +133,7 @@ def compare_with_truth(catalog: "Table", truth: "Table") -> tuple[int, int, floa
     return int(found.sum()), len(stars), float(np.median(measured / held / stars["flux_adu"][found]))
 
 
-def _what_lies_where(output: Path, frames: Path, reduced: Path, chain: Path, report: Path) -> str:
+def _what_lies_where(frames: Path, reduced: Path, chain: Path, report: Path) -> str:
     def first(title: str, products: Iterable[Path]) -> str:
         found = sorted(products)
         return f"  {title:<11}{found[0]} … ({len(found)})\n" if found else ""

@@ -3,12 +3,18 @@
 import inspect
 import re
 from collections import defaultdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .arguments import ImportOption, JsonOption, import_processors, know_local_modules
 from .terminal import console, print_json, print_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDE = 110
+"""Columns that a terminal needs for the table of parameters [characters]."""
 
 COMPOSITION, PLUGINS = "composition", "plugins"
 
@@ -56,6 +62,7 @@ def kind_of(processor: type) -> str:
 def documentation(processor: type) -> str:
     """The docstring as plain text: roles such as ``:class:`Save``` become their names."""
     text = inspect.cleandoc(processor.__doc__ or "")
+    text = re.sub(r"\.\. code-block::.*\n\n", "", text)
     text = re.sub(r":[a-z:]+:`~?(?:[^`<]*<)?([^`>]*)>?`", lambda match: match[1].rpartition(".")[2], text)
     return "\n\n".join(_unwrapped(paragraph) for paragraph in text.replace("``", "").split("\n\n"))
 
@@ -108,12 +115,21 @@ def parameters(processor: type) -> list[dict[str, Any]]:
                 "name": name,
                 "type": type_words(described, definitions) or str(field.annotation),
                 "required": required,
-                "default": None if required else described.get("default", field.get_default(call_default_factory=True)),
+                "default": None if required else plain_default(field),
                 "description": field.description or "",
                 "inner": inner_parameters(described, definitions),
             }
         )
     return found
+
+
+def plain_default(field: Any) -> Any:
+    """The default of a parameter as it is written in a chain."""
+    from pydantic import TypeAdapter
+
+    kind: Any = Annotated[field.annotation, field]  # pyright: ignore[reportInvalidTypeForm]
+    adapter = TypeAdapter(kind)
+    return adapter.dump_python(field.get_default(call_default_factory=True), mode="json")
 
 
 def inner_parameters(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -161,11 +177,11 @@ def type_words(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         case "array" if "prefixItems" in schema:
             return "[" + ", ".join(type_words(item, definitions) for item in schema["prefixItems"]) + "]"
         case "array":
-            return "list of " + (type_words(schema.get("items", {}), definitions) or "anything")
+            item = type_words(schema.get("items", {}), definitions)
+            return f"list of ({item})" if "|" in item else f"list of {item}"
         case "object":
             values = schema.get("additionalProperties")
-            inner = type_words(values, definitions) if isinstance(values, dict) else ""
-            return f"mapping to {inner}" if inner else "mapping"
+            return f"mapping to {type_words(values, definitions)}" if isinstance(values, dict) else "mapping"
         case str(name):
             limits = [f"{sign} {schema[key]:g}" for key, sign in LIMITS.items() if key in schema]
             return " ".join([WORDS.get(name, name), ", ".join(limits)]).strip()
@@ -190,7 +206,6 @@ def _explain(name: str, processor: type, *, as_json: bool) -> None:
             }
         )
         return
-    from rich.table import Table
     from rich.text import Text
 
     out = console()
@@ -202,18 +217,41 @@ def _explain(name: str, processor: type, *, as_json: bool) -> None:
         out.print(Text.assemble(("writes ", "bold"), ", ".join(writes) or "nothing"))
         out.print()
     if fields:
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column("parameter", style="cyan", no_wrap=True)
-        for title in ("type", "default", "description"):
-            table.add_column(title)
-        for field in fields:
-            table.add_row(field["name"], field["type"], default_words(field), field["description"])
-            for inner, value in field["inner"].items():
-                table.add_row(f"  {inner}", value["type"], default_words(value), value["description"])
-        print_table(out, table)
+        rows = [row for field in fields for row in ((field["name"], field), *indented(field["inner"]))]
+        print_table(out, _wide_table(rows) if out.width >= WIDE else _narrow_table(rows))
         out.print()
     out.print(Text("in a chain", style="bold"))
     out.print(snippet(name, fields))
+
+
+def indented(group: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """The members of a group of parameters, to stand below it."""
+    return [(f"  {name}", field) for name, field in group.items()]
+
+
+def _wide_table(rows: list[tuple[str, dict[str, Any]]]) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("parameter", style="cyan", no_wrap=True)
+    table.add_column("type", max_width=36)
+    table.add_column("default", max_width=28)
+    table.add_column("description")
+    for name, field in rows:
+        table.add_row(name, field["type"], default_words(field), field["description"])
+    return table
+
+
+def _narrow_table(rows: list[tuple[str, dict[str, Any]]]) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("parameter", style="cyan", no_wrap=True)
+    table.add_column("type, default, description")
+    for name, field in rows:
+        words = ", ".join(filter(None, (field["type"], default_words(field))))
+        table.add_row(name, f"{words}\n{field['description']}")
+    return table
 
 
 def default_words(field: dict[str, Any]) -> str:
@@ -235,7 +273,7 @@ def snippet(name: str, fields: list[dict[str, Any]]) -> str:
     """A step with this processor as it stands in a chain; what is required comes first, without a value."""
     lines = ["steps:", f"  - class: {name}"]
     for field in sorted(fields, key=lambda field: not field["required"]):
-        value = f"…  # {field['type']}" if field["required"] else inline_yaml(field["default"])
+        value = f"…  # {field['description'] or field['type']}" if field["required"] else inline_yaml(field["default"])
         if field["inner"] and isinstance(field["default"], dict):
             lines.append(f"    {field['name']}:")
             lines += [f"      {key}: {inline_yaml(inner)}" for key, inner in field["default"].items()]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .arguments import ChainArgument, JsonOption, SetOption, VarOption, byte_size, duration, load_chain
-from .terminal import console, plural, print_json
+from .terminal import console, plural, print_json, progress_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +71,7 @@ def run(
         output=output,
         workers=workers,
         resume=resume,
-        on_event=progress_reporter(out),
+        on_event=progress_reporter(progress_console(out)),
         memory=budget,
         timeout=limit,
     )

@@ -28,6 +28,11 @@ def console(*, stderr: bool = False) -> "Console":
     )
 
 
+def progress_console(out: "Console") -> "Console":
+    """Where progress is shown: with everything else on a terminal, as log lines on stderr when that is piped."""
+    return out if out.is_terminal else console(stderr=True)
+
+
 def print_table(out: "Console", table: "Table") -> None:
     """Print a table; without the spaces that fill its last column where they are not seen."""
     with out.capture() as captured:

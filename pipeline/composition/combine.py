@@ -214,7 +214,7 @@ def _on_disk(array: np.ndarray | None) -> np.ndarray | None:
         return None
     with tempfile.TemporaryFile(prefix="etendue-stack-") as file:
         try:
-            file.write(memoryview(np.ascontiguousarray(array)).cast("B"))
+            file.write(np.ascontiguousarray(array).data.cast("B"))
             file.flush()
         except OSError as error:
             raise TransientError(

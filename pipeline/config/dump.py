@@ -72,9 +72,16 @@ def chain_data(pipeline: Pipeline) -> dict[str, Any]:
     return data
 
 
-def step_data(step: Step) -> dict[str, Any]:
-    """A step as the plain data of its entry in a chain file."""
-    _check_name(step)
+def step_data(step: Step, *, check: bool = True) -> dict[str, Any]:
+    """A step as the plain data of its entry in a chain file; with `check`, only if it can be found again.
+
+    Raises
+    ------
+    ValueError
+        A step cannot be found again by its name.
+    """
+    if check:
+        _check_name(step)
     data: dict[str, Any] = {"class": step.class_name}
     if step.name:
         data["name"] = _escaped(step.name)
@@ -82,7 +89,7 @@ def step_data(step: Step) -> dict[str, Any]:
     for key in POLICY_ORDER:
         if key in plain:
             data[key] = _escaped(plain[key])
-    return {**data, **_changed(step.processor, skip={"name"} if isinstance(step.processor, Pipeline) else set())}
+    return {**data, **_changed(step.processor, check, skip={"name"} if isinstance(step.processor, Pipeline) else set())}
 
 
 def _check_name(step: Step) -> None:
@@ -93,7 +100,7 @@ def _check_name(step: Step) -> None:
         )
 
 
-def _changed(model: BaseModel, skip: set[str]) -> dict[str, Any]:
+def _changed(model: BaseModel, check: bool, skip: set[str]) -> dict[str, Any]:
     """Fields that differ from their defaults, as plain data."""
     plain = model.model_dump(mode="json")
     data = {}
@@ -101,7 +108,7 @@ def _changed(model: BaseModel, skip: set[str]) -> dict[str, Any]:
         value = getattr(model, name)
         if name in skip or (not field.is_required() and _same(value, field.get_default(call_default_factory=True))):
             continue
-        data[name] = _data(value, plain[name])
+        data[name] = _data(value, plain[name], check)
     return data
 
 
@@ -116,19 +123,18 @@ def _same(value: Any, default: Any) -> bool:
     return type(value) is type(default) and value == default
 
 
-def _data(value: Any, plain: Any) -> Any:
+def _data(value: Any, plain: Any, check: bool) -> Any:
     """Plain data of a value; steps within it in their short form."""
     steps = _steps_of(value)
     if steps is not None:
-        return [step_data(step) for step in steps]
+        return [step_data(step, check=check) for step in steps]
     if isinstance(value, Mapping) and isinstance(plain, dict) and any(_has_steps(item) for item in value.values()):
-        return {str(key): _data(item, plain[str(key)]) for key, item in value.items()}
+        return {str(key): _data(item, plain[str(key)], check) for key, item in value.items()}
     if isinstance(value, list | tuple) and any(_has_steps(item) for item in value):
-        return [_data(item, part) for item, part in zip(value, plain, strict=True)]
+        return [_data(item, part, check) for item, part in zip(value, plain, strict=True)]
     if isinstance(value, BaseModel) and _has_steps(value):
-        return {
-            name: _data(getattr(value, name), plain[name]) for name in type(value).model_fields if plain[name] != ""
-        }
+        names = [name for name in type(value).model_fields if plain[name] != ""]
+        return {name: _data(getattr(value, name), plain[name], check) for name in names}
     return _escaped(plain)
 
 

@@ -27,7 +27,7 @@ FALSE = re.compile(r"false|False|FALSE")
 INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
 OCTAL = re.compile(r"0o[0-7]{1,400}")
 HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]{1,400}")
-FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+FLOAT = re.compile(r"[-+]?(\.[0-9]{1,400}|[0-9]{1,400}(\.[0-9]{0,400})?)([eE][-+]?[0-9]{1,9})?")
 INFINITY = re.compile(r"([-+]?)\.(inf|Inf|INF)")
 NAN = re.compile(r"\.(nan|NaN|NAN)")
 

@@ -2,9 +2,9 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.fields import FieldInfo
 
@@ -15,6 +15,7 @@ from ..step import POLICY, Step
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 VARIABLE = {"$ref": "#/$defs/variable"}
+STEPS = {"$ref": "#/$defs/steps", "description": "what is done, in order"}
 DEFINITIONS: dict[str, Any] = {
     "variable": {"type": "string", "pattern": r"\$\{", "description": "a variable: ${name}"},
     "include": {
@@ -82,7 +83,7 @@ def json_schema(*, more: Mapping[str, type[Processor]] | None = None) -> dict[st
 
 
 def _top(definitions: dict[str, Any]) -> dict[str, Any]:
-    fields = _properties(Pipeline, definitions)
+    fields = properties_of(Pipeline, definitions)
     names = {"type": "string"}
     return {
         "name": fields["name"],
@@ -99,12 +100,12 @@ def _top(definitions: dict[str, Any]) -> dict[str, Any]:
         "keywords": fields["keywords"],
         "read": fields["read"],
         "expects": fields["expects"],
-        "steps": {"$ref": "#/$defs/steps", "description": "what is done, in order"},
+        "steps": STEPS,
     }
 
 
 def _policy(definitions: dict[str, Any]) -> dict[str, Any]:
-    properties = _properties(Step, definitions)
+    properties = properties_of(Step, definitions)
     return {key: properties[key] for key in POLICY}
 
 
@@ -125,9 +126,11 @@ def _summary(processor: type[Processor]) -> str:
 def _step_of(
     name: str, processor: type[Processor], policy: dict[str, Any], definitions: dict[str, Any]
 ) -> dict[str, Any]:
-    parameters = _properties(processor, definitions)
+    parameters = properties_of(processor, definitions)
     # A chain's own name is the name of its step.
     properties = {"class": {"const": name}, **parameters, **policy}
+    if processor is Pipeline:
+        properties["steps"] = STEPS
     required = [key for key, field in processor.model_fields.items() if field.is_required()]
     return {
         "type": "object",
@@ -139,7 +142,7 @@ def _step_of(
     }
 
 
-def _properties(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
+def properties_of(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
     """Schemas of a model's fields; what they refer to is added to the definitions."""
     schemas, inner = _plain_schemas(model)
     properties = {}
@@ -157,19 +160,23 @@ def _plain_schemas(model: type[BaseModel]) -> tuple[dict[str, Any], dict[str, An
     try:
         schema = model.model_json_schema()
     except PydanticInvalidForJsonSchema:  # a parameter that only Python code can give spoils only itself
-        return {name: _of_field(field) for name, field in model.model_fields.items()}, {}
+        return {name: _of_field(name, field) for name, field in model.model_fields.items()}, {}
     return schema.get("properties", {}), schema.get("$defs", {})
 
 
-def _of_field(field: FieldInfo) -> dict[str, Any]:
+def _of_field(name: str, field: FieldInfo) -> dict[str, Any]:
+    config = ConfigDict(arbitrary_types_allowed=True)
+    alone = create_model("Parameter", __config__=config, **{name: (field.annotation, field)})  # type: ignore[call-overload]
     try:
-        schema = TypeAdapter(Annotated[field.annotation, field]).json_schema()
+        schema = alone.model_json_schema()
     except PydanticInvalidForJsonSchema:
         return {}
-    return {} if "$defs" in schema else schema
+    return {} if "$defs" in schema else schema["properties"][name]
 
 
-def _adapted(schema: Any, inner: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _adapted(
+    schema: Any, inner: dict[str, Any], definitions: dict[str, Any], *, variable: bool = True
+) -> dict[str, Any]:
     """A schema in which steps are steps, definitions have moved, and ``${name}`` may stand for any value."""
     if not isinstance(schema, dict):
         return schema
@@ -183,10 +190,10 @@ def _adapted(schema: Any, inner: dict[str, Any], definitions: dict[str, Any]) ->
             made[key] = _adapted(made[key], inner, definitions)
     for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
         if key in made:
-            made[key] = [_adapted(part, inner, definitions) for part in made[key]]
+            made[key] = [_adapted(part, inner, definitions, variable=False) for part in made[key]]
     if "properties" in made:
         made["properties"] = {key: _adapted(part, inner, definitions) for key, part in made["properties"].items()}
-    return _or_variable(made)
+    return _or_variable(made) if variable else made
 
 
 def _moved(name: str, inner: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -198,7 +205,7 @@ def _moved(name: str, inner: dict[str, Any], definitions: dict[str, Any]) -> str
         known = definitions.get(key)
         if known is None:
             origin = definitions[key] = {ORIGIN: content}
-            origin.update(_adapted(content, inner, definitions))
+            origin.update(_adapted(content, inner, definitions, variable=False))
             return f"#/$defs/{key}"
         if known.get(ORIGIN) == content:
             return f"#/$defs/{key}"

@@ -7,7 +7,7 @@ longer text the value is written out. ``$${`` stands for a literal ``${``.
 import re
 from collections.abc import Mapping
 
-from .nodes import MAX_NODES, ListNode, MapNode, Mark, Node, ScalarNode, read_tree
+from .nodes import MAX_NODES, ListNode, MapNode, Mark, Node, ScalarNode, read_tree, scalar_value
 from .problems import Problems, did_you_mean
 
 REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}|\$\{")
@@ -16,15 +16,17 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def value_node(text: str, origin: str) -> Node:
-    """A value given on the command line, read as YAML: ``3``, ``[3, 5]``, ``R``, ``"3"``.
+    """A value from the command line: ``3``, ``R``, ``> 30`` as they are; ``[3, 5]``, ``{a: 1}``, ``"3"`` as YAML.
 
     Raises
     ------
     SyntaxProblem
-        It is no YAML.
+        It begins like a list, a mapping or a quoted text, and is none.
     """
-    node = read_tree(text, origin)
-    return _marked(node, Mark(origin))
+    text = text.strip()
+    if not text.startswith(("[", "{", '"', "'")):  # elsewhere signs like > and * would have a meaning in YAML
+        return ScalarNode(scalar_value(text), Mark(origin))
+    return _marked(read_tree(text, origin), Mark(origin))
 
 
 def _marked(node: Node, mark: Mark) -> Node:

@@ -16,7 +16,7 @@ from ...images.io import atomic_write
 from ..graph import to_text
 from ..pipeline import every_step
 from ..running.outcome import Outcome
-from ..running.results import Results, shown, spell
+from ..running.results import Results, cause, shown, spell
 from .curves import Curve, curve
 from .thumbnails import Thumbnail, thumbnails
 
@@ -95,6 +95,7 @@ def _content(results: Results) -> dict[str, Any]:
         "steps": _step_bars(results),
         "chain": to_text(run.pipeline),
         "versions": _versions(results),
+        "cause": cause,
         "spell": spell,
         "number": number,
     }
@@ -175,7 +176,7 @@ def number(value: Any) -> str:
 
 @cache
 def _template() -> Any:
-    text = files(__package__).joinpath("report.html").read_text("utf-8")
+    text = files("etendue.pipeline.report").joinpath("report.html").read_text("utf-8")
     return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         text
     )

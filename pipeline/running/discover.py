@@ -34,7 +34,7 @@ def find_images(paths: Iterable[str | Path] | str | Path, *, output: Path | None
     ConfigError
         A path does not exist, or a folder holds no frames; one line for each.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     problems: list[str] = []
     products = earlier_products(output) if output is not None else frozenset()
     for path in [paths] if isinstance(paths, str | Path) else paths:
@@ -43,20 +43,25 @@ def find_images(paths: Iterable[str | Path] | str | Path, *, output: Path | None
             frames = [frame for frame in _frames_below(path) if frame.resolve() not in products]
             if not frames:
                 problems.append(f"{path}: no frames in this folder; known suffixes are {', '.join(image_suffixes())}")
-            found.update(dict.fromkeys(frames))
+            found.update((frame.absolute(), frame) for frame in frames)
         elif path.exists():
-            found[path] = None
+            found.setdefault(path.absolute(), path)
         else:
             problems.append(f"{path}: there is no such file or folder")
     if problems:
         raise ConfigError("\n".join(problems))
-    return list(found)
+    return list(found.values())
 
 
 def _frames_below(folder: Path) -> Iterator[Path]:
     suffixes = tuple(image_suffixes())
+    visited: set[Path] = set()
     for place, folders, names in os.walk(folder, followlinks=True):
         here = Path(place)
+        if here.resolve() in visited:  # a link to a folder above would lead here again and again
+            folders.clear()
+            continue
+        visited.add(here.resolve())
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and not (here / name / RUN_FOLDER).exists()
         )

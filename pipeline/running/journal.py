@@ -7,6 +7,7 @@ counts; a line that was torn by a power failure or a full disk is passed over wh
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -90,15 +91,23 @@ class Journal:
         """
         latest: dict[str, Outcome] = {}
         for entry in entries(self.path):
-            name = entry["input"]["path"]
-            latest.pop(name, None)
-            outcome = Outcome.from_json(entry["outcome"])
-            if entry["fingerprint"] == self._fingerprint and outcome.status in FINAL and _is_current(entry, outcome):
-                latest[name] = outcome
+            latest.pop(entry.path, None)
+            if entry.fingerprint == self._fingerprint and entry.outcome.status in FINAL and _is_current(entry):
+                latest[entry.path] = entry.outcome
         return latest
 
 
-def entries(journal: Path) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a journal: which file, in what state, through which chain, and what became of it."""
+
+    source: Mapping[str, Any]
+    path: str
+    fingerprint: str
+    outcome: Outcome
+
+
+def entries(journal: Path) -> Iterator[Entry]:
     """The lines of a journal that are whole, oldest first."""
     if not journal.exists():
         return
@@ -106,25 +115,24 @@ def entries(journal: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             try:
                 entry = json.loads(line)
-                Outcome.from_json(entry["outcome"])
-                entry["input"]["path"], entry["fingerprint"]
+                outcome = Outcome.from_json(entry["outcome"])
+                yield Entry(entry["input"], str(entry["input"]["path"]), entry["fingerprint"], outcome)
             except (ValueError, KeyError, TypeError):
                 continue  # torn: the image it was about is simply done again
-            yield entry
 
 
 def earlier_products(output: Path) -> frozenset[Path]:
     """Everything that earlier runs wrote to an output folder."""
-    outcomes = (Outcome.from_json(entry["outcome"]) for entry in entries(output / RUN_FOLDER / "journal.jsonl"))
-    return frozenset(product for outcome in outcomes for product in outcome.products)
+    journal = output / RUN_FOLDER / "journal.jsonl"
+    return frozenset(product for entry in entries(journal) for product in entry.outcome.products)
 
 
-def _is_current(entry: Mapping[str, Any], outcome: Outcome) -> bool:
+def _is_current(entry: Entry) -> bool:
     try:
-        unchanged = identity(Path(entry["input"]["path"])) == entry["input"]
+        unchanged = identity(Path(entry.path)) == entry.source
     except OSError:
         return False
-    return unchanged and all(product.exists() for product in outcome.products)
+    return unchanged and all(product.exists() for product in entry.outcome.products)
 
 
 def _ends_with_newline(file: int) -> bool:

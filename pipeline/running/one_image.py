@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
+from astropy.io import fits
 
 from ...images import Image, ImageError
 from ...images.io import file_checksum
@@ -22,8 +23,11 @@ from ..pipeline import Pipeline
 from ..step import distribution_of, explain
 from .outcome import Outcome, Status
 
-IMAGE_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".tif", ".tiff", ".npy")
-"""Products that hold pixels; pictures and catalogues do not."""
+FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
+"""Products that hold pixels, or a catalogue alone."""
+
+IMAGE_SUFFIXES = (".tif", ".tiff", ".npy")
+"""Products that hold pixels in other formats. Pictures (PNG, JPEG) are not the image any more."""
 
 MEDIAN_SAMPLE = 1 << 16
 """Pixels from which the median of an image is estimated."""
@@ -219,12 +223,22 @@ async def _keep(image: Image, name: str, setting: Setting, context: RunContext) 
 
 
 def holds_pixels(product: Path) -> bool:
-    """Whether a product may be an image, by its suffix."""
-    return product.name.lower().endswith(IMAGE_SUFFIXES)
+    """Whether a product is an image that can be read again; pictures and catalogues are not.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    name = product.name.lower()
+    if not name.endswith(FITS_SUFFIXES):
+        return name.endswith(IMAGE_SUFFIXES)
+    with fits.open(product) as units:
+        return any(unit.is_image and unit.header.get("NAXIS", 0) > 0 for unit in units)
 
 
 def facts_at_start(image: Image) -> dict[str, Any]:
-    """What an image is before the first step: its size, the median of its pixels (the sky, usually), what its header says."""
+    """What an image is before the first step: size, median of the pixels (usually the sky), what the header says."""
     facts: dict[str, Any] = {}
     data = image.safe_data
     if data is not None:

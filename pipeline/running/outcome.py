@@ -101,8 +101,9 @@ class Event:
 
     Attributes
     ----------
-    kind : {"started", "image", "finished"}
-        One ``started``, one ``image`` for each image that came to an end, one ``finished``.
+    kind : {"started", "image", "stopping", "finished"}
+        One ``started``, one ``image`` for each image that came to an end, one ``finished``; ``stopping`` when a person
+        has asked for the end, and the images that run are finished first.
     outcome : Outcome or None
         Of an ``image`` event.
     done, failed, total : int
@@ -113,7 +114,7 @@ class Event:
         Of the chain.
     """
 
-    kind: Literal["started", "image", "finished"]
+    kind: Literal["started", "image", "stopping", "finished"]
     outcome: Outcome | None
     done: int
     failed: int

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,10 @@ GOODBYE_LIMIT = 5.0
 
 REMEMBERED_OUTPUT = 8_000
 """Characters of a worker's last words that are kept for the report of its death."""
+
+
+UNFINISHED = re.compile(r"\.[0-9a-f]{8}\.part$")
+"""How the names end that :func:`etendue.images.io.atomic_write` gives to what is not complete."""
 
 
 class WorkerDiedError(Exception):
@@ -83,8 +88,11 @@ class _Worker:
         worker.listener = asyncio.create_task(worker._listen())
         setup = {"pipeline": chain.text, "main": chain.main, "setting": setting.to_json()}
         try:
-            async with asyncio.timeout(START_LIMIT):
-                answer = await worker.ask({"setup": setup})
+            try:
+                async with asyncio.timeout(START_LIMIT):
+                    answer = await worker.ask({"setup": setup})
+            except TimeoutError:
+                raise WorkerDiedError(f"it was not ready within {START_LIMIT:g} s") from None
             if "unfit" in answer:
                 raise ConfigError(f"a worker process cannot rebuild the chain: {answer['unfit']}; run it with 1 worker")
         except BaseException:
@@ -112,10 +120,11 @@ class _Worker:
                     return answer
                 self.step = answer["step"]
         except (BrokenPipeError, ConnectionResetError, ValueError):
-            self.process.kill()  # it died while we wrote to it, or while it wrote to us
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()  # it died while we wrote to it, or while it wrote to us
         code = await self.process.wait()
         await self._drain()
-        raise WorkerDiedError(_cause(code))
+        raise WorkerDiedError(_cause(code, self.last_words))
 
     async def end(self, *, kill: bool = False) -> None:
         """End the process and everything that it started."""
@@ -137,7 +146,7 @@ class _Worker:
     async def _drain(self) -> None:
         """Read what an ended process has left in its pipes, so that they close."""
         assert self.process.stdout is not None
-        rest = [asyncio.ensure_future(self.process.stdout.read())]
+        rest: list[asyncio.Task[Any]] = [asyncio.create_task(self.process.stdout.read())]
         if self.listener is not None:
             rest.append(self.listener)
         _, open_ = await asyncio.wait(rest, timeout=1.0)  # a grandchild may hold them open
@@ -215,7 +224,7 @@ class WorkerPool:
                 task.cancel()
             await asyncio.gather(*starting, return_exceptions=True)
             await pool.close()
-            if isinstance(error, WorkerDiedError):
+            if isinstance(error, WorkerDiedError | OSError):
                 raise ConfigError(f"worker processes cannot be started: {error}") from error
             raise
         return pool
@@ -226,7 +235,7 @@ class WorkerPool:
         for attempt in range(1, self._attempts + 1):
             try:
                 worker = await self._ready()
-            except WorkerDiedError as error:
+            except (WorkerDiedError, ConfigError, OSError) as error:
                 return self._lost(job, "", f"no worker process could be started: {error}", notes, begin)
             worker.step = ""
             try:
@@ -254,13 +263,13 @@ class WorkerPool:
     async def finish(self) -> list[Outcome]:
         if not (self._chain.sequential and self._idle):
             return []
-        worker, since = self._idle.pop(), time.time()
+        worker, begin, since = self._idle.pop(), time.perf_counter(), time.time()
         try:
             answer = await worker.ask({"finish": True})
         except WorkerDiedError as error:
             await self._bury(worker, since)
             job = Job(0, Path("end of the run"))
-            return [self._lost(job, worker.step, f"worker process died ({error})", [], since, worker.last_words)]
+            return [self._lost(job, worker.step, f"worker process died ({error})", [], begin, worker.last_words)]
         await self._put_back(worker)
         return [Outcome.from_json(outcome) for outcome in answer["outcomes"]]
 
@@ -310,20 +319,22 @@ class WorkerPool:
 
 
 def remove_unfinished(output: Path, since: float, until: float) -> None:
-    """Remove temporary files that a process left when it died.
+    """Remove temporary files of our own writers that a process left when it died.
 
     Only those last written between two moments [s since 1970]: another run's are younger soon.
     """
     for unfinished in output.rglob(".*.part"):
-        with contextlib.suppress(OSError):
-            if since - 1 <= unfinished.stat().st_mtime <= until:
-                unfinished.unlink()
+        if UNFINISHED.search(unfinished.name):
+            with contextlib.suppress(OSError):
+                if since - 1 <= unfinished.stat().st_mtime <= until:
+                    unfinished.unlink()
 
 
-def _cause(code: int) -> str:
-    """What a process died of, from its return code."""
+def _cause(code: int, words: str) -> str:
+    """What a process died of, from its return code and, if it ended by itself, its last words."""
     if code >= 0:
-        return f"exit status {code}"
+        last = words.strip().rpartition("\n")[2]
+        return f"exit status {code}: {last}" if last else f"exit status {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:

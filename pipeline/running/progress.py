@@ -9,6 +9,7 @@ from rich.text import Text
 from .outcome import Event, Outcome
 from .results import reason, spell
 
+STOPPING = "Stopping: what runs is finished first; Ctrl-C again ends it"
 QUIET = 10.0
 """Seconds between two lines that only say how far a run is."""
 
@@ -49,6 +50,8 @@ class _Bar:
         match event.kind:
             case "started":
                 self._progress.start()
+            case "stopping":
+                self._progress.console.print(STOPPING)
             case "finished":
                 self._progress.stop()
 
@@ -59,6 +62,8 @@ class _Lines:
         self._told = 0.0
 
     def __call__(self, event: Event) -> None:
+        if event.kind == "stopping":
+            self._print(Text(STOPPING))
         if event.kind != "image":
             return
         taken = event.done + event.failed

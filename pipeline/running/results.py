@@ -175,31 +175,30 @@ def image_of(outcome: Outcome) -> Image:
     ImageError
         It is in no file.
     """
-    candidates = [product for product in reversed(outcome.products) if holds_pixels(product)]
-    if outcome.kept is not None:
-        candidates.append(outcome.kept)
-    for candidate in candidates[:-1]:
-        try:
+    kept = () if outcome.kept is None else (outcome.kept,)
+    for candidate in (*reversed(outcome.products), *kept):
+        if holds_pixels(candidate):
             return Image.from_file(candidate)
-        except ImageError:
-            continue  # a catalogue in FITS
-    if not candidates:
-        raise ImageError(
-            f"{outcome.path.name}: the chain saves no image; add the step Save, or run it with keep=True to keep a copy"
-        )
-    return Image.from_file(candidates[-1])
+    raise ImageError(
+        f"{outcome.path.name}: the chain saves no image; add the step Save, or run it with keep=True to keep a copy"
+    )
 
 
 def reason(outcome: Outcome) -> str:
-    """Step and error of a failure, as one line."""
-    return f"{outcome.step}: {outcome.error}" if outcome.step else outcome.error
+    """Step and cause of a failure, as one line."""
+    return f"{outcome.step}: {cause(outcome)}" if outcome.step else cause(outcome)
+
+
+def cause(outcome: Outcome) -> str:
+    """Why an image failed, without the name of its file, which stands beside it."""
+    return outcome.error.removeprefix(f"image {outcome.path.name}: ").removeprefix(f"{outcome.path}: ")
 
 
 def spell(seconds: float) -> str:
     """A time as people read it: ``12 ms``, ``3.9 s``, ``4 min 10 s``, ``2 h 05 min``."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

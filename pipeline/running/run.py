@@ -4,6 +4,8 @@ import asyncio
 import contextvars
 import json
 import os
+import platform
+import shutil
 import threading
 import time
 from collections import deque
@@ -15,6 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
+
+import psutil
 
 from ...images import Image
 from ..errors import ConfigError
@@ -121,6 +125,7 @@ class _Ending:
 
     def __init__(self) -> None:
         self.gently = False
+        self.tell: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._at_once: asyncio.Event | None = None
@@ -134,10 +139,11 @@ class _Ending:
     def sooner(self) -> None:
         """The first call: start no further image. The second: end what runs."""
         with self._lock:
-            if not self.gently:
-                self.gently = True
-            elif self._loop is not None and self._at_once is not None:
+            first, self.gently = not self.gently, True
+            if not first and self._loop is not None and self._at_once is not None:
                 self._loop.call_soon_threadsafe(self._at_once.set)
+        if first:
+            self.tell()
 
 
 async def _run(
@@ -168,6 +174,7 @@ async def _run(
     budget = Budget(memory or default_budget())
     outcomes: dict[int, Outcome] = {}
     teller = _Teller(on_event, pipeline.name, len(jobs), begin)
+    ending.tell = teller.stopping
     interrupted = False
 
     with nullcontext() if output is None else Journal(folder, _fingerprint(pipeline, options)) as journal:
@@ -238,18 +245,19 @@ async def _take_all(
                 running[asyncio.create_task(executor.submit(job))] = job, _identity(job)
             if not running:
                 return True
-            finished, _ = await asyncio.wait({*running, at_once}, return_when=asyncio.FIRST_COMPLETED)
-            if at_once in finished:
+            await asyncio.wait({*running, at_once}, return_when=asyncio.FIRST_COMPLETED)
+            if at_once.done():
                 return True
-            for task in finished:
+            for task in [task for task in running if task.done()]:
                 job, source = running.pop(task)
                 budget.release(job.index)
                 await settle(job.index, source, task.result())
         return False
     finally:
-        for task in (*running, at_once):
+        left: list[asyncio.Task[Any]] = [*running, at_once]
+        for task in left:
             task.cancel()
-        await asyncio.gather(*running, at_once, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 class _Teller:
@@ -275,6 +283,9 @@ class _Teller:
         self._total = max(self._total, self._done + self._failed)
         self._tell("image", outcome)
 
+    def stopping(self) -> None:
+        self._tell("stopping")
+
     def finished(self) -> None:
         self._tell("finished")
 
@@ -282,7 +293,7 @@ class _Teller:
         if message not in self.warnings:
             self.warnings.append(message)
 
-    def _tell(self, kind: Literal["started", "image", "finished"], outcome: Outcome | None = None) -> None:
+    def _tell(self, kind: Literal["started", "image", "stopping", "finished"], outcome: Outcome | None = None) -> None:
         if self._listener is not None:
             seconds = time.perf_counter() - self._begin
             self._listener(Event(kind, outcome, self._done, self._failed, self._total, seconds, self._name))
@@ -349,8 +360,14 @@ def _setting(folder: Path, temporary: Path, jobs: list[Job], read: Mapping[str, 
 
 
 def _temporary_folder(parent: Path | None) -> TemporaryDirectory[str]:
+    """A folder for a run's claims and copies; those of runs that were killed on this machine are removed."""
+    mark = f"run-{platform.node()}-"
+    for old in parent.glob(f"{mark}*-*") if parent is not None else ():
+        owner = old.name.removeprefix(mark).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(old, ignore_errors=True)
     try:
-        return TemporaryDirectory(prefix="run-", dir=parent, ignore_cleanup_errors=True)
+        return TemporaryDirectory(prefix=f"{mark}{os.getpid()}-", dir=parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise ConfigError(f"no temporary folder can be made in {parent}: {error.strerror or error}") from error
 

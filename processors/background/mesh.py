@@ -100,9 +100,10 @@ def _fill(histogram, bins, data, bad, y0, y1, x0, x1, zero, scale):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _clipped_mode(histogram, sums, limit):
-    """Mode, median and standard deviation [bins] of a histogram, clipped at `limit` standard deviations around the median.
+    """Mode, median and standard deviation [bins] of a histogram.
 
-    Cumulative sums make each of the few iterations cost a bisection instead of a pass over the bins.
+    It is clipped at `limit` standard deviations around its median until it no longer changes. Cumulative
+    sums make each of the few iterations cost a bisection instead of a pass over the bins.
     """
     zeroth = first = second = 0
     sums[:, 0] = 0
@@ -142,8 +143,9 @@ def box_statistics(data, bad, box_height, box_width, limit, level, noise):
     In each box: mean and standard deviation of the pixels, then of those within 2 standard deviations (in large
     boxes of every few rows only, because all that they give is the range of a histogram over 5 of them to each
     side). The histogram of all pixels is clipped at `limit` standard deviations around its median until it no longer
-    changes; where a bright source made it too coarse, it is made again around what was found. Level = 2.5 median - 1.5 mean, or the median where the two are more than 0.3 standard deviations apart
-    (a crowded box). A box that is usable by less than half gets NaN.
+    changes; where a bright source made it too coarse, it is made again around what was found. Level = 2.5 median -
+    1.5 mean, or the median where the two are more than 0.3 standard deviations apart (a crowded box). A box that is
+    usable by less than half gets NaN.
 
     One reading of the memory, 4 byte per pixel, and about 2 ns of work per pixel.
 
@@ -174,6 +176,9 @@ def box_statistics(data, bad, box_height, box_width, limit, level, noise):
             kept, core, sigma = _core(data, bad, y0, y1, step, x0, x1)
             if step > 1 and kept < SAMPLE // 2:
                 kept, core, sigma = _core(data, bad, y0, y1, 1, x0, x1)
+            mode = spread = 0.0
+            zero = np.float32(0.0)
+            scale = 1.0
             flat = kept == 0 or not sigma > 1e-7 * abs(core)
             for _ in range(REFINEMENTS):
                 scale = 1.0 if flat else LEVELS / (2.0 * HALF_SPAN * sigma)

@@ -60,7 +60,9 @@ class FilterSources(Processor):
     reads = {"data", "catalog", "catalog.x?", "catalog.y?", "catalog.flux?", "header.BKGLEVEL?"}
     writes = {"catalog"}
 
-    min_dist_to_border: NonNegativeFloat | None = Field(None, description="least distance to the edge of the frame [px]")
+    min_dist_to_border: NonNegativeFloat | None = Field(
+        None, description="least distance to the edge of the frame [px]"
+    )
     min_pixels: PositiveInt | None = Field(None, description="fewest pixels above the threshold (column npix)")
     max_ellipticity: float | None = Field(None, ge=0, le=1, description="largest 1 - b/a (column ellipticity)")
     min_snr: PositiveFloat | None = Field(None, description="least ratio of flux to flux_err")
@@ -99,7 +101,8 @@ class FilterSources(Processor):
             kept = kept[np.argsort(-np.nan_to_num(flux, nan=-np.inf), kind="stable")[: self.brightest]]
         if self.at_least is not None and len(kept) < self.at_least:
             raise ImageError(
-                f"{image.label}: {len(kept)} of {len(catalog)} sources fulfil the conditions, {self.at_least} are needed"
+                f"{image.label}: {len(kept)} of {len(catalog)} sources fulfil the conditions, "
+                f"{self.at_least} are needed"
             )
         return image.replace(catalog=kept)
 
@@ -141,7 +144,8 @@ def _values(image: Image, catalog: Table, name: str, asked_by: str) -> np.ndarra
     """A column as float64, NaN where it is masked."""
     if name not in catalog.colnames:
         raise ImageError(
-            f"{image.label}: the catalogue has no column {name}, which {asked_by} needs; it has {', '.join(catalog.colnames)}"
+            f"{image.label}: the catalogue has no column {name}, which {asked_by} needs; "
+            f"it has {', '.join(catalog.colnames) or 'no columns at all'}"
         )
     try:
         return np.ma.filled(np.ma.asarray(catalog[name], dtype=np.float64), np.nan)

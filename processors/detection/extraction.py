@@ -45,7 +45,7 @@ def extract_sources(data: np.ndarray, threshold: float, options: Mapping[str, An
 
     try:
         return sep.extract(data, threshold, **options)
-    except Exception as error:  # noqa: BLE001 - sep raises Exception itself
+    except Exception as error:
         if not _is_overflow(error):
             raise
     # The limits are the process's, not the call's, and large ones cost time: they are raised only now, and put back.
@@ -57,7 +57,7 @@ def extract_sources(data: np.ndarray, threshold: float, options: Mapping[str, An
                 sep.set_sub_object_limit(objects)
                 try:
                     return sep.extract(data, threshold, **options)
-                except Exception as error:  # noqa: BLE001
+                except Exception as error:
                     if not _is_overflow(error):
                         raise
         finally:

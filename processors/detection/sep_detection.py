@@ -31,8 +31,10 @@ class SepSourceDetection(Processor):
     no rows.
 
     `x, y` are barycentres, 0-based. `flux` is the flux in the Kron ellipse (`flux_auto`), or that of the pixels
-    above the threshold where there is no Kron ellipse. `fwhm` = 2 sqrt(ln 2 (a² + b²)) is that of a Gaussian with
-    the measured second moments; for sources near the threshold it comes out too small. `ra, dec` are added where the
+    above the threshold where there is no Kron ellipse. `a`, `b` and `fwhm` = 2 sqrt(ln 2 (a² + b²)), that
+    of a Gaussian with the same second moments, are those of the filtered image: the default kernel adds 1.67 px to
+    the fwhm in quadrature; and for sources near the threshold they come out small. `flux_radius_50`, half the fwhm of
+    a Gaussian, has neither fault. `ra, dec` are added where the
     header has celestial coordinates. A frame without any noise is treated as if its noise were 1.
 
     References
@@ -160,7 +162,9 @@ def _saturated(image: Image, objects: np.ndarray) -> np.ndarray:
         pixels = (mask & int(PixelFlag.SATURATED)) != 0
         if pixels.any():
             boxes = zip(*(objects[name].tolist() for name in ("xmin", "xmax", "ymin", "ymax")), strict=True)
-            found |= np.fromiter((pixels[y0 : y1 + 1, x0 : x1 + 1].any() for x0, x1, y0, y1 in boxes), bool, len(objects))
+            found |= np.fromiter(
+                (pixels[y0 : y1 + 1, x0 : x1 + 1].any() for x0, x1, y0, y1 in boxes), bool, len(objects)
+            )
     level = image.saturation
     if level is not None and len(objects):
         if image.unit.startswith("electron"):

@@ -97,8 +97,8 @@ class AddFitsHeaders(Processor):
     """Add cards to the header.
 
     ``headers`` is a mapping of key to value, or to ``[value, comment]``; or a list of ``[key, value, comment]`` or of
-    ``{key: …, value: …, comment: …}``. Text may hold placeholders as in file names: ``"{OBJECT} in {FILTER|lower}"``; they
-    see the header as it came. A text that is one placeholder, ``"{EXPTIME}"``, copies number and type. COMMENT and
+    ``{key: …, value: …, comment: …}``. Text may hold placeholders as in file names: ``"{OBJECT} in {FILTER|lower}"``;
+    they see the header as it came. A text that is one placeholder, ``"{EXPTIME}"``, copies number and type. COMMENT and
     HISTORY are added below those that are there.
     """
 

@@ -68,9 +68,7 @@ def outlines(catalog: Table) -> np.ndarray:
     return found[np.isfinite(x) & np.isfinite(y)]
 
 
-def draw_sources(
-    picture: np.ndarray, catalog: Table, *, shape: tuple[int, int], factor: float = 1, labels: bool = False
-) -> np.ndarray:
+def draw_sources(picture: np.ndarray, catalog: Table, *, factor: float = 1, labels: bool = False) -> np.ndarray:
     """A colour picture with the sources marked, those with flags in another colour.
 
     Parameters
@@ -79,8 +77,6 @@ def draw_sources(
         The picture, top row first: row 0 of the image is at its bottom.
     catalog : Table
         Sources.
-    shape : (int, int)
-        Rows and columns of the image.
     factor : float
         How many pixels of the image are one of the picture.
     labels : bool
@@ -126,7 +122,7 @@ def draw_mask(picture: np.ndarray, mask: np.ndarray, factor: int = 1) -> np.ndar
     """
     height, width = picture.shape[:2]
     blocks = (mask != 0)[: height * factor, : width * factor].reshape(height, factor, width, factor)
-    veil = Pillow.fromarray((blocks.any(axis=(1, 3))[::-1] * np.uint8(130)))
+    veil = Pillow.fromarray(blocks.any(axis=(1, 3))[::-1] * np.uint8(130))
     canvas = Pillow.fromarray(picture).convert("RGB")
     canvas.paste(MASKED, mask=veil)
     return np.asarray(canvas)
@@ -135,7 +131,8 @@ def draw_mask(picture: np.ndarray, mask: np.ndarray, factor: int = 1) -> np.ndar
 def _coverage(ellipses: np.ndarray, shape: tuple[int, int]) -> Pillow.Image:
     """How much of each pixel the outlines cover, 0 to 255.
 
-    The distance of a pixel from an outline is that to first order: |r - 1| over the gradient of the elliptical radius r.
+    The distance of a pixel from an outline is taken to first order: |r - 1| over the gradient of the elliptical
+    radius r.
     """
     height, width = shape
     cover = np.zeros(shape, dtype=np.float32)

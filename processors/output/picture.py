@@ -1,8 +1,10 @@
 """Write a picture for people."""
 
 import math
+from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
 from pydantic import Field, PositiveInt, model_validator
 
 from ...images import Image, ImageError
@@ -56,7 +58,7 @@ class SavePicture(Processor):
 
     def process(self, image: Image) -> Image:
         name = product_name(image, self.filename)
-        kind = next((kind for suffix, kind in KINDS.items() if name.lower().endswith(suffix)), None)
+        kind = KINDS.get(Path(name).suffix.lower())
         if kind is None:
             raise ImageError(f"{image.label}: no picture format has the suffix of {name}; there are {' '.join(KINDS)}")
         content = encode(self._drawn(image), kind, quality=self.quality)
@@ -67,10 +69,10 @@ class SavePicture(Processor):
             stream.write(content)
         return image.copy()
 
-    def _drawn(self, image: Image):
+    def _drawn(self, image: Image) -> np.ndarray:
         data, (height, width) = image.data, image.shape
         if image.axes == "TYX":
-            data = data.mean(axis=0, dtype="float32")
+            data = data.mean(axis=0, dtype=np.float32)
         factor = min(math.ceil(max(height, width) / (self.max_size or max(height, width))), height, width)
         if factor > 1:
             data = downsample(data, self.max_size or max(height, width))
@@ -79,9 +81,9 @@ class SavePicture(Processor):
         if self.mask and mask is not None:
             from .overlay import draw_mask
 
-            shown = draw_mask(shown, mask.any(axis=0) if mask.ndim == 3 else mask, factor)
+            shown = draw_mask(shown, np.any(mask.reshape(-1, height, width), axis=0), factor)
         if self.sources and catalog is not None and {"x", "y"} <= set(catalog.colnames):
             from .overlay import draw_sources
 
-            shown = draw_sources(shown, catalog, shape=(height, width), factor=factor, labels=self.labels)
+            shown = draw_sources(shown, catalog, factor=factor, labels=self.labels)
         return shown

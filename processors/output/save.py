@@ -16,9 +16,9 @@ class Save(Processor):
     """Write the image to a file below the output folder.
 
     The format follows the suffix: ``.fits`` holds everything (mask, uncertainty, catalogue, raw pixels, provenance),
-    ``.fits.gz`` and ``.fits.fz`` hold it compressed, without loss; ``.tif``, ``.npy``, ``.png`` and ``.jpg`` hold pixels.
-    The name of the file goes into the card FNAME. The file is complete under its name, or it is not there; raw input is
-    never overwritten.
+    ``.fits.gz`` and ``.fits.fz`` hold it compressed, without loss; ``.tif``, ``.npy``, ``.png`` and ``.jpg`` hold
+    pixels. The name of the file goes into the card FNAME. The file is complete under its name, or it is not there; raw
+    input is never overwritten.
 
     Placeholders are ``{stem}`` (the input file's name without its suffix) and header cards: ``{OBJECT}``,
     ``{DATE-OBS|date}``, ``{EXPTIME|string:05.1f}``; a slash makes a folder.

@@ -107,14 +107,18 @@ class _AperturePhotometry(Processor):
     @classmethod
     def _annulus_has_a_width(cls, annulus: tuple[Length, Length] | None) -> tuple[Length, Length] | None:
         if annulus is not None and annulus[0].unit == annulus[1].unit and annulus[0].value >= annulus[1].value:
-            raise ValueError(f"the inner radius of the annulus ({annulus[0]}) must be smaller than the outer ({annulus[1]})")
+            raise ValueError(
+                f"the inner radius of the annulus ({annulus[0]}) must be smaller than the outer ({annulus[1]})"
+            )
         return annulus
 
     def process(self, image: Image) -> Image:
         data = plain_pixels(image, "photometry")
         catalog = image.catalog
         if missing := [name for name in ("x", "y") if name not in catalog.colnames]:
-            raise ImageError(f"{image.label}: the catalogue has no column {' and no '.join(missing)}; detect sources first")
+            raise ImageError(
+                f"{image.label}: the catalogue has no column {' and no '.join(missing)}; detect sources first"
+            )
         radii = [length.pixels(image) for length in self.apertures]
         bad = unusable_pixels(data, image.safe_mask)
         error = image.safe_uncertainty

@@ -6,6 +6,10 @@ from typing import Protocol
 import numpy as np
 
 
+SMALLEST_FOR_SEP = 0.75
+"""sep counts pixels in the middle of circles with a radius below sqrt(1/2) as a whole [px]."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApertureSums:
     """What N apertures of one radius hold; each attribute is an (N,) float64 array.
@@ -95,6 +99,9 @@ def sep_sums(
     import sep
 
     from ..pixels import for_sep
+
+    if radius < SMALLEST_FOR_SEP:
+        return exact_sums(data, error, bad, x, y, radius)
 
     flux, deviation, flags = sep.sum_circle(
         for_sep(data),

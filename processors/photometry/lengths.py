@@ -10,7 +10,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from ...images import Image, ImageError
 
-LENGTH = re.compile(r"\s*(?P<value>[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)\s*(?P<unit>px|pix|pixels?|arcsec|\"|'')?\s*", re.I)
+LENGTH = re.compile(
+    r"\s*(?P<value>[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?)\s*(?P<unit>px|pix|pixels?|arcsec|\"|'')?\s*", re.I
+)
 ARCSEC = ("arcsec", '"', "''")
 
 
@@ -86,6 +88,9 @@ class Length:
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {
-            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^[\d. ]+ *(px|arcsec)$"}],
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": r"^[\d. ]+ *(px|arcsec)$"},
+            ],
             "description": "a length: a number of pixels, or text with a unit such as '2.5 arcsec'",
         }

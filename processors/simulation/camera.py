@@ -26,7 +26,7 @@ class Camera(BaseModel):
 
 
 def vignette(shape: tuple[int, int], loss: float) -> np.ndarray:
-    """Throughput of the optics: 1 in the middle, falling with the square of the distance to ``1 - loss`` in the corners.
+    """Throughput of the optics: 1 in the middle, and less with the square of the distance, down to ``1 - loss``.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def read_out(light: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def bleed(charge, full_well):
-    """Let the excess of each pixel flow up and down its column, half each way, until it finds room; in place, O(H·W)."""
+    """Let the excess of a pixel flow up and down its column, half each way, until it finds room; in place, O(H·W)."""
     height, width = charge.shape
     spill = np.zeros(width, dtype=np.float32)
     excess = np.zeros((height, width), dtype=np.float32)

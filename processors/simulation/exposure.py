@@ -121,7 +121,7 @@ def expose(
     Returns
     -------
     Image
-        A raw frame [adu] with a camera's header; its catalogue is the truth, for sources whose centres are on the frame.
+        A raw frame [adu] with a camera's header. Its catalogue is the truth, for sources centred on the frame.
     """
     x, y = _positions(scene, wcs)
     electrons = 10 ** (0.4 * (exposure.zero_point - np.asarray(scene["mag"], dtype=float)))

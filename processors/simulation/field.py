@@ -1,13 +1,15 @@
 """Simulated fields of stars and galaxies whose truth is known, one frame or a series of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
 
-from ...images import Image
+from ...images import Header, Image
 from ...images.coordinates import celestial_wcs
 from .camera import Camera
 from .exposure import Exposure, expose, pointing
@@ -62,7 +64,8 @@ def simulate_field(
     -------
     Image
         A raw frame, uint16 [adu]. Its catalogue is the truth, brightest first: positions, ``flux`` [electron] and
-        ``flux_adu`` out to infinity, ``mag``, ``snr`` of ideal photometry, ``type``, shape, and whether it is ``saturated``.
+        ``flux_adu`` out to infinity, ``mag``, ``snr`` of ideal photometry, ``type``, shape, and whether a source
+        is ``saturated``.
     """
     exposure, camera = exposure or Exposure(), camera or Camera()
     rng = np.random.default_rng(seed)
@@ -92,7 +95,7 @@ def simulate_field(
 def make_sky(
     shape: tuple[int, int],
     *,
-    wcs,
+    wcs: Header,
     border: float,
     stars: int | None = None,
     galaxies: int | None = None,
@@ -139,7 +142,7 @@ def simulate_series(
     center: tuple[float, float] = CENTER,
     exposure: Exposure | None = None,
     camera: Camera | None = None,
-):
+) -> Iterator[Image]:
     """Exposures of one field, one after the other: dithered, in changing seeing, at rising airmass.
 
     Parameters
@@ -170,16 +173,16 @@ def simulate_series(
         Raw frames with their truth.
     """
     exposure, camera = exposure or Exposure(airmass=1.05), camera or Camera()
-    pole = {"ra": center[0], "dec": center[1], "pixel_scale": pixel_scale, "rotation": rotation}
+    aim = partial(pointing, shape, ra=center[0], dec=center[1], pixel_scale=pixel_scale, rotation=rotation)
     sky = make_sky(
         shape,
-        wcs=pointing(shape, **pole),
+        wcs=aim(),
         border=4 * dither + 8,
         stars=stars,
         galaxies=galaxies,
         rng=np.random.default_rng([seed, 0]),
     )
-    pulsating = _pulsating_star(sky, shape, pointing(shape, **pole)) if variable else np.zeros(len(sky), dtype=bool)
+    pulsating = _pulsating_star(sky, shape, aim()) if variable else np.zeros(len(sky), dtype=bool)
     constant = np.asarray(sky["mag"])
     for number in range(count):
         rng = np.random.default_rng([seed, 1 + number])
@@ -201,7 +204,7 @@ def simulate_series(
         image = expose(
             sky,
             shape,
-            wcs=pointing(shape, **pole, at=at),
+            wcs=aim(at=at),
             pixel_scale=pixel_scale,
             exposure=changed,
             camera=camera,
@@ -214,10 +217,11 @@ def simulate_series(
         yield image
 
 
-def _pulsating_star(sky: Table, shape: tuple[int, int], wcs) -> np.ndarray:
+def _pulsating_star(sky: Table, shape: tuple[int, int], wcs: Header) -> np.ndarray:
     """The star nearest to the middle of the frame among those that are neither faint nor saturated."""
     projection = celestial_wcs(wcs)
-    assert projection is not None
+    if projection is None:
+        raise ValueError("the header describes no celestial coordinates; make it with pointing()")
     x, y = projection.all_world2pix(np.asarray(sky["ra"]), np.asarray(sky["dec"]), 0)
     distance = np.hypot(x - shape[1] / 2, y - shape[0] / 2)
     suitable = (np.asarray(sky["type"]) == "star") & (np.abs(np.asarray(sky["mag"]) - 17.5) < 1)
@@ -233,7 +237,7 @@ def write_fields(
     *,
     shape: tuple[int, int] = (1024, 1024),
     seed: int = 1,
-    **options,
+    **options: Any,
 ) -> list[Path]:
     """Write a series of raw frames and, in the folder ``truth`` beside them, what they show.
 

@@ -19,7 +19,7 @@ class SimulateField(Processor):
     """
 
     reads = frozenset()
-    writes = {"data", "header", "catalog", "mask", "uncertainty", "raw"}
+    writes = {"data", "header", "catalog", "mask?", "uncertainty?", "raw?"}
 
     width: PositiveInt = Field(1024, description="columns of the frame [px]")
     height: PositiveInt = Field(1024, description="rows of the frame [px]")

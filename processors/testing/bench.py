@@ -1,6 +1,9 @@
 """Run one processor again and again, and see what happens."""
 
 import asyncio
+import contextvars
+import copy
+import tempfile
 import threading
 import time
 import warnings
@@ -15,7 +18,7 @@ from ..context import RunContext, run_context
 from ..processor import Processor, State, compute_inline
 
 
-@dataclass
+@dataclass(repr=False)
 class Outcome:
     """What came of one image.
 
@@ -57,7 +60,6 @@ class Bench:
     processor: Processor
     image: Image
     folder: Path
-    count: int = 0
 
     @property
     def name(self) -> str:
@@ -79,7 +81,7 @@ class Bench:
         return {name.rstrip("?") for name in self.processor.reads}
 
     def run(self, image: Image, *, state: State | None = None, processor: Processor | None = None) -> Outcome:
-        """Process one image; whatever happens is an outcome. Images of a sequential processor are each the first one."""
+        """Process a copy of an image; whatever happens is an outcome. To a sequential processor it is the first one."""
         return self.run_all([image], state=state, processor=processor)[0]
 
     def run_all(
@@ -103,16 +105,13 @@ class Bench:
 
     async def _outcome(self, processor: Processor, image: Image, state: State | None) -> Outcome:
         try:
-            return Outcome(result=await self.call(processor, image, state))
+            return Outcome(result=await self.call(processor, copy.deepcopy(image), state))
         except Exception as error:  # noqa: BLE001 - to see what a processor raises is what this is for
             return Outcome(error=error)
 
     async def call(self, processor: Processor, image: Image, state: State | None = None) -> Any:
-        """Call the processor as a runner does, with a folder of its own for products."""
-        self.count += 1
-        folder = self.folder / str(self.count)
-        folder.mkdir()
-        with run_context(RunContext(output=folder)):
+        """Call the processor with this very image, as a runner does, with a folder of its own for products."""
+        with run_context(RunContext(output=Path(tempfile.mkdtemp(dir=self.folder)))):
             if processor.sequential:
                 return await processor(image, State() if state is None else state)
             return await processor(image)
@@ -179,7 +178,7 @@ def in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
         except BaseException as error:  # noqa: BLE001 - handed on to the caller below
             failure.append(error)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,))
     thread.start()
     thread.join()
     if failure:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
@@ -31,7 +32,7 @@ STARS = (
 )
 """Where the light of the example images is."""
 
-HEADER = {
+HEADER: dict[str, object] = {
     "OBJECT": ("Example field", "what was observed"),
     "IMAGETYP": ("object", "kind of exposure"),
     "DATE-OBS": ("2026-03-20T21:30:00.000", "start of the exposure (UTC)"),
@@ -104,7 +105,7 @@ def _stars(seed: int = 1) -> Image:
     mask[60:62, 80:84] = PixelFlag.COSMIC_RAY
     image = Image(
         data,
-        header={key: card for key, card in HEADER.items()},
+        header=HEADER,
         mask=mask,
         uncertainty=noise.astype(np.float32),
         raw=(data + 300).astype(np.uint16),
@@ -254,7 +255,7 @@ def _painted(data: np.ndarray, value: float, rows: int, columns: int) -> np.ndar
 
 
 def _cut(image: Image, rows: int, columns: int) -> Image:
-    planes = {
+    planes: dict[str, Any] = {
         plane: np.ascontiguousarray(array[..., :rows, :columns])
         for plane in ("data", "mask", "uncertainty", "raw")
         if (array := getattr(image, f"safe_{plane}")) is not None

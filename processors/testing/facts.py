@@ -13,7 +13,7 @@ COMMENTARY = ("COMMENT", "HISTORY", "")
 
 
 def facts(image: Image) -> dict[str, Any]:
-    """All parts of an image by name (``data``, ``header.EXPTIME``, ``catalog.flux``, ``meta.PixelOffsets`` …), copied."""
+    """All parts of an image, copied, by name: ``data``, ``header.EXPTIME``, ``catalog.flux``, ``meta.ExpTime`` …"""
     found: dict[str, Any] = {"name": image.name}
     for plane in PLANES:
         array = getattr(image, f"safe_{plane}")

@@ -289,3 +289,9 @@ def test_the_demo_ends_well_and_says_what_lies_where(shell, tmp_path):
     for title in ("images", "catalogues", "pictures", "report"):
         (line,) = [line for line in result.stdout.splitlines() if line.strip().startswith(f"{title} ")]
         assert (tmp_path / line.split()[1]).is_file()
+    rows = [line for line in result.stdout.splitlines() if line.startswith("field_")]
+    assert len(rows) == 6
+    for row in rows:
+        found, known, flux_over_truth = (float(word) for word in row.replace(" of ", " ").split()[4:7])
+        assert found >= 0.95 * known > 20
+        assert flux_over_truth == pytest.approx(1, abs=0.01)

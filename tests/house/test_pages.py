@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from etendue.pipeline import parse_pipeline
+from etendue.pipeline import ConfigError, parse_pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(
     r"(?P<note><!--[^>]*-->\n)?^(?P<fence>`{3,})(?P<language>python|yaml)\n(?P<text>.*?)^(?P=fence)$", re.M | re.S
 )
@@ -58,3 +58,13 @@ CHAINS = [
 @pytest.mark.parametrize("text", CHAINS)
 def test_chain_on_the_page_is_valid(text):
     assert parse_pipeline(text).steps
+
+
+def test_the_message_on_the_front_page_is_the_real_one():
+    readme = ROOT / "README.md"
+    ((_, chain),) = blocks(readme, "yaml")
+
+    with pytest.raises(ConfigError) as caught:
+        parse_pipeline(chain.replace("threshold: $", "treshold: $"), filename="field.yaml")
+
+    assert f"`{caught.value}`" in readme.read_text()

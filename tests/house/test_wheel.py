@@ -86,5 +86,5 @@ def test_a_built_in_chain_runs_by_name(installed, tmp_path, make_stars):
 
     call(installed / "etendue", "run", "photometry", "frame.fits", "-o", "reduced", cwd=tmp_path)
 
-    products = [Image.from_file(path) for path in (tmp_path / "reduced").glob("*.fits")]
-    assert [len(image.catalog) for image in products if image.safe_catalog is not None] == [3]
+    reduced = Image.from_file(tmp_path / "reduced" / "frame_reduced.fits")
+    assert len(reduced.catalog) == 3

@@ -240,3 +240,46 @@ def test_products_go_to_the_current_folder_without_output(hazards, make_frames, 
 
     assert (tmp_path / "0000.fits").exists()
     assert not Path(".etendue").exists()
+
+
+def test_a_catalogue_in_fits_is_not_taken_for_the_image(make_stars, tmp_path):
+    from etendue.processors import find_processor
+
+    make_stars([(20, 20)]).writeto(tmp_path / "stars.fits")
+    save = find_processor("SaveCatalog")(filename="{stem}_cat.fits")
+    chain = find_processor("SepSourceDetection")() | save
+
+    (image,) = chain.run(tmp_path / "stars.fits", output=tmp_path / "out")
+
+    assert (tmp_path / "out" / "stars_cat.fits").exists()
+    assert image.shape == (64, 64)
+
+
+def test_times_of_steps_within_steps_stand_below_them(hazards, make_frames):
+    from etendue.pipeline import Fork
+
+    fork = Fork(chains={"one": [hazards.Add()]})
+
+    table = Pipeline.of(hazards.Add(), fork).run(make_frames("a")).step_times()
+
+    assert list(table["step"]) == ["read", "Add", "Fork", "Fork/one/Add"]
+
+
+def test_what_a_killed_run_left_is_removed(hazards, make_frames, tmp_path):
+    import platform
+
+    left = tmp_path / "out" / ".etendue" / f"run-{platform.node()}-999999999-abc"
+    left.mkdir(parents=True)
+
+    run_pipeline(Pipeline.of(hazards.Add()), make_frames("a"), output=tmp_path / "out")
+
+    assert not left.exists()
+
+
+def test_a_failure_does_not_say_its_file_twice(hazards, make_frames, tmp_path):
+    frames = make_frames("a")
+    frames[0].write_text("this is a text")
+
+    results = run_pipeline(Pipeline.of(hazards.Add()), frames, output=tmp_path / "out")
+
+    assert results.summary().count("0000.fits") == 1

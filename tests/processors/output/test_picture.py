@@ -53,7 +53,7 @@ def test_an_ellipse_leans_as_theta_says():
     """theta = 30 deg goes up to the right on a picture whose y axis points up."""
     catalog = Table({"x": [50.0], "y": [50.0], "a": [12.0], "b": [2.0], "theta": [30.0]})
 
-    columns, rows = coloured(draw_sources(np.zeros((101, 101), np.uint8), catalog, shape=(101, 101)), CLEAN)
+    columns, rows = coloured(draw_sources(np.zeros((101, 101), np.uint8), catalog), CLEAN)
 
     u, v = columns - 50.0, (100 - rows) - 50.0
     angle = 0.5 * np.arctan2(2 * (u * v).sum(), (u**2 - v**2).sum())
@@ -74,7 +74,7 @@ def test_sources_follow_when_the_picture_is_reduced(tmp_path):
 def test_flagged_sources_have_another_colour():
     catalog = Table({"x": [20.0, 70.0], "y": [25.0, 25.0], "flags": [0, 4]})
 
-    shown = draw_sources(np.zeros((50, 90), np.uint8), catalog, shape=(50, 90))
+    shown = draw_sources(np.zeros((50, 90), np.uint8), catalog)
 
     assert coloured(shown, CLEAN)[0].mean() == pytest.approx(20, abs=0.5)
     assert coloured(shown, FLAGGED)[0].mean() == pytest.approx(70, abs=0.5)
@@ -151,9 +151,9 @@ def test_masked_pixels_are_tinted():
 
 def test_numbers_are_written_beside_sources():
     catalog = Table({"id": [17], "x": [30.0], "y": [25.0]})
-    plain = draw_sources(np.zeros((50, 90), np.uint8), catalog, shape=(50, 90))
+    plain = draw_sources(np.zeros((50, 90), np.uint8), catalog)
 
-    labelled = draw_sources(np.zeros((50, 90), np.uint8), catalog, shape=(50, 90), labels=True)
+    labelled = draw_sources(np.zeros((50, 90), np.uint8), catalog, labels=True)
 
     assert np.argwhere((labelled != plain).any(axis=-1))[:, 1].min() > 30
 

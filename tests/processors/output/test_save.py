@@ -230,5 +230,5 @@ def test_two_images_cannot_write_the_same_product(image, tmp_path):
     options = {"claims": tmp_path / "claims"}
     run(Save(filename="{OBJECT}.fits"), image, tmp_path / "out", source=Path("a.fits"), **options)
 
-    with pytest.raises(ImageError, match="already written for a.fits"):
+    with pytest.raises(ImageError, match=r"already written for a\.fits"):
         run(Save(filename="{OBJECT}.fits"), image, tmp_path / "out", source=Path("b.fits"), **options)
