@@ -24,7 +24,7 @@ import os
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, TypeVar
 
@@ -183,8 +183,8 @@ async def off_loop(function: Callable[..., Result], *arguments: Any) -> Result:
     """
     if _inline.get():
         return function(*arguments)
-    context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(_threads(), context.run, function, *arguments)
+    computation = partial(contextvars.copy_context().run, function, *arguments)
+    return await asyncio.get_running_loop().run_in_executor(_threads(), computation)
 
 
 @contextmanager

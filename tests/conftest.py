@@ -7,8 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from etendue.images import Image
+
+# A busy machine is no reason to fail: how long a test may take is no property of the code.
+settings.register_profile("etendue", deadline=None)
+settings.load_profile("etendue")
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"

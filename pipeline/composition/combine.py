@@ -191,22 +191,15 @@ def _clipped_mean(
     cube: np.ndarray, errors: np.ndarray | None, sigma: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Start from the median and the median deviation: one hit among few frames would spoil mean and deviation."""
-    good = np.isfinite(cube)
-    for _ in range(CLIPPING_ROUNDS):
-        count = good.sum(axis=0)
-        kept = np.where(good, cube, np.float32(np.nan))
-        deviation = np.abs(kept - _middle(kept, count))
-        scale = 1.4826 * _middle(deviation, count)
-        if errors is not None:
-            scale = np.fmax(scale, _error_of_mean(errors, good) * np.sqrt(count))
-        survivors = good & ((deviation <= sigma * scale) | (count < 3))
-        if np.array_equal(survivors, good):
-            break
-        good = survivors
-    count = good.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.sum(cube, axis=0, where=good, dtype=np.float64) / np.where(count > 0, count, np.nan)
-    return mean, count, None if errors is None else _error_of_mean(errors, good)
+    from .clipping import clipped_mean
+
+    pixels = cube.shape[1:]
+    columns = cube.reshape(len(cube), -1)
+    variance = np.empty((0, 0), dtype=np.float32) if errors is None else np.square(errors).reshape(columns.shape)
+    mean, error = np.empty(columns.shape[1], dtype=np.float32), np.empty(columns.shape[1], dtype=np.float32)
+    count = np.empty(columns.shape[1], dtype=np.int32)
+    clipped_mean(columns, variance, sigma, CLIPPING_ROUNDS, mean, count, error)
+    return mean.reshape(pixels), count.reshape(pixels), None if errors is None else error.reshape(pixels)
 
 
 def _on_disk(array: np.ndarray | None) -> np.ndarray | None:

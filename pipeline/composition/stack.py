@@ -47,6 +47,8 @@ class Stack(Processor):
     NCOMBINE, and with gain, read noise, exposure time and saturation of the result where they were known. Catalog,
     raw pixels and meta are those of single images, and are left out.
 
+    A product's ``{stem}`` is that of the image that completes the stack; cards name it better: ``{OBJECT}-{FILTER}``.
+
     Two kinds of memory are used: `mean` and `sum` add up as the images come; `median` and `clipped` keep the images,
     at most `max_memory` of them in memory and the others in a temporary file.
 

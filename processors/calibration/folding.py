@@ -1,6 +1,6 @@
 """Masters folded into the few arrays that the kernel reads, once for each set of masters and each dark scale."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +64,6 @@ class Folded:
     flat_variance: np.ndarray
     flags: np.ndarray
     dark_limits: tuple[float, ...]
-    holds: tuple[Hashable, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -133,7 +132,7 @@ def fold(masters: Sequence[Master], shape: tuple[int, int], regions: Sequence[Re
     arrays = [offset, gain_over_flat, floor, flat_variance, flags]
     for array in arrays:
         array.flags.writeable = False
-    return Folded(*arrays, tuple(limits), tuple(master.identity for master in masters))
+    return Folded(*arrays, tuple(limits))
 
 
 def _typical(variance: np.ndarray) -> float:

@@ -199,8 +199,17 @@ class Search:
     exposure_tolerance: float = 0.01
     dark_scale: DarkScale | None = None
 
-    def find(self, kind: Kind, image: Image, source: Path | Image | Literal[False] | None) -> Master | None:
+    def find(self, kind: Kind, image: Image, source: Any) -> Master | None:
         """The master for a frame: the given one, or the best of the library; None if none is wanted.
+
+        Parameters
+        ----------
+        kind : {"bias", "dark", "flat", "bad_pixels"}
+            What is looked for.
+        image : Image
+            The frame.
+        source : Path, Image, False or None
+            The master itself; False wants none, None asks the library, if there is one.
 
         Raises
         ------

@@ -89,6 +89,8 @@ def leaves_its_input_alone(bench: Bench) -> Iterator[str]:
 
 def keeps_what_it_does_not_write(bench: Bench) -> Iterator[str]:
     """It changes only what ``writes`` declares, and hands everything else on."""
+    if bench.processor.composite:
+        return  # what its steps declare is checked for each of them
     before = facts(bench.image)
     result = bench.run(bench.image).image
     if result is None:
@@ -105,6 +107,8 @@ def keeps_what_it_does_not_write(bench: Bench) -> Iterator[str]:
 
 def writes_what_it_declares(bench: Bench) -> Iterator[str]:
     """What ``writes`` names without a question mark is there afterwards."""
+    if bench.processor.composite:
+        return  # what its steps declare is checked for each of them
     result = bench.run(bench.image).image
     if result is None:
         return
@@ -117,6 +121,8 @@ def writes_what_it_declares(bench: Bench) -> Iterator[str]:
 
 def names_what_is_missing(bench: Bench) -> Iterator[str]:
     """Without a part that it needs it raises an ImageError that says so; what is optional may be absent."""
+    if bench.processor.composite:
+        return  # what its steps declare is checked for each of them
     for name in sorted(bench.reads):
         lacking = without(bench.image, name)
         if lacking is None:
@@ -138,6 +144,8 @@ def names_what_is_missing(bench: Bench) -> Iterator[str]:
 
 def declares_what_it_reads(bench: Bench) -> Iterator[str]:
     """It works on an image that has only what ``reads`` declares."""
+    if bench.processor.composite:
+        return  # what its steps declare is checked for each of them
     outcome = bench.run(reduced_to(bench.image, bench.may_read))
     if outcome.error is not None:
         yield f"on an image that has only what its reads declares it {outcome.what_happened()}"

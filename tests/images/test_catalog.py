@@ -225,6 +225,7 @@ def test_parquet_is_read_by_other_programs(catalog, tmp_path):
     assert parquet.read_table(tmp_path / "t.parquet")["name"].to_pylist() == ["a", "bcd"]
 
 
+@pytest.mark.filterwarnings("ignore:.*did not parse as fits unit")
 def test_fits_is_read_by_other_programs(catalog, tmp_path):
     write_table(catalog, tmp_path / "t.fits")
 

@@ -244,6 +244,41 @@ def test_agrees_with_numpy_on_what_is_good(cube):
     assert np.allclose(pile.clipped(1e9).data, mean, atol=1e-3, equal_nan=True) or cube.shape[0] > 2
 
 
+def clipped_slowly(values, errors, sigma):
+    """Clipped mean of one pixel, value and error, as its definition says."""
+    good = np.isfinite(values)
+    for _ in range(combine.CLIPPING_ROUNDS):
+        if good.sum() < 3:
+            break
+        deviation = np.abs(values - np.median(values[good]))
+        scale = max(1.4826 * np.median(deviation[good]), math.sqrt(np.mean(errors[good] ** 2)))
+        if (survivors := good & (deviation <= sigma * scale)).sum() == good.sum():
+            break
+        good = survivors
+    if not good.any():
+        return np.nan, np.nan, 0
+    return values[good].mean(), math.sqrt((errors[good] ** 2).sum()) / good.sum(), good.sum()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 9, 60])
+def test_the_compiled_clipping_does_what_its_definition_says(rng, count):
+    cube = rng.normal(100, 5, (count, 6, 7)).astype(np.float32)
+    cube[rng.random(cube.shape) < 0.15] += 80
+    cube[rng.random(cube.shape) < 0.15] = np.nan
+    errors = rng.uniform(0.0, 6.0, cube.shape).astype(np.float32)
+    pile = Frames()
+    for data, error in zip(cube, errors, strict=True):
+        pile.add(Frame(data, np.isnan(data), error), room=1e9)
+
+    made = pile.clipped(2.5)
+
+    for y, x in np.ndindex(6, 7):
+        mean, error, left = clipped_slowly(cube[:, y, x].astype(float), errors[:, y, x].astype(float), 2.5)
+        assert made.count[y, x] == left
+        assert made.data[y, x] == pytest.approx(mean, rel=1e-5, nan_ok=True)
+        assert made.uncertainty[y, x] == pytest.approx(error, rel=1e-4, nan_ok=True)
+
+
 def test_tiles_cover_every_row_once(monkeypatch):
     monkeypatch.setattr(combine, "TILE", 500)
     rows = [tile[-1] for tile in combine._tiles((7, 30), 2)]

@@ -182,16 +182,17 @@ def test_a_frame_too_full_for_sep_gets_higher_limits_for_itself_only(run, rng, m
     assert (sep.get_extract_pixstack(), sep.get_sub_object_limit()) == before
 
     monkeypatch.setattr(extraction, "LIMITS", ((300_000, 1024),))
-    with pytest.raises(ImageError, match="image: so many pixels are above the threshold .* raise threshold"):
+    with pytest.raises(ImageError, match=r"image: so many pixels are above the threshold .* raise threshold"):
         run(detect, peaks)
     assert (sep.get_extract_pixstack(), sep.get_sub_object_limit()) == before
 
 
-def test_a_frame_without_subtraction_may_be_one_big_source(run, rng):
+def test_a_frame_without_subtraction_may_be_one_big_source(run):
     """More pixels above the threshold than sep's 300 000 are no error."""
-    image = Image(rng.normal(10, 0.1, (600, 600)).astype(np.float32))
+    y, x = np.indices((600, 600))
+    image = Image((1000 + 0.1 * x + 0.1 * y).astype(np.float32))
 
-    assert len(run(SepSourceDetection(subtract_background=False, deblend_cont=1), image).catalog) == 1
+    assert len(run(SepSourceDetection(subtract_background=False), image).catalog) == 1
 
 
 def test_sky_positions_are_icrs(run, make_stars):

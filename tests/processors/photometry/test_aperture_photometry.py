@@ -37,13 +37,14 @@ def test_flux_of_a_flat_frame_is_the_area(run, kind):
 
 @every_kind
 def test_flux_of_a_gaussian_follows_the_closed_form(run, make_stars, kind):
-    """Within r of a Gaussian lies 1 - exp(-4 ln 2 (r / fwhm)²) of its flux."""
+    """Within r of a Gaussian lies 1 - exp(-r² / 2 sigma²); flat pixels add 1/12 px² to sigma²."""
     image = make_stars([(30.2, 31.7)], 10_000.0, fwhm=4.0, level=0.0, sigma=0.0).replace(catalog=at((30.2, 31.7)))
 
     catalog = run(kind(apertures=[4, 6, 8]), image).catalog
 
     for k, radius in enumerate((4, 6, 8), start=1):
-        expected = 10_000 * (1 - np.exp(-4 * np.log(2) * (radius / 4) ** 2))
+        variance = 4.0**2 / (8 * np.log(2)) + 1 / 12
+        expected = 10_000 * (1 - np.exp(-(radius**2) / (2 * variance)))
         assert catalog[f"flux_aper_{k}"][0] == pytest.approx(
             expected, rel=0.003
         )  # the circle cuts flat pixels, not a curve
