@@ -19,8 +19,8 @@ from typing import Any
 from etendue.processors.simulation import simulate_field
 
 NOTES = """
-`wall / Etendue` is the median over the rounds of (contestant's wall time / Etendue's in the same round): above 1, Etendue is
-faster. `peak MB` is the largest resident memory of the process, libraries included.
+`wall / Etendue` is the median over the rounds of the contestant's wall time divided by Etendue's in the same round:
+above 1, Etendue is faster. `peak MB` is the largest resident memory of the process, libraries included.
 
 - **Etendue** checks the chain, records provenance, looks for saturated sources, and computes sky coordinates. **numpy +
   sep by hand** measures the same otherwise (Kron fluxes, radii, windowed positions, errors) and checks nothing.

@@ -28,7 +28,7 @@ class PixelFlag(IntFlag):
 
 
 class SourceFlag(IntFlag):
-    """Bits of ``flags`` and ``flags_aper_k`` in catalogues. Flagged sources are kept; :class:`FilterSources` drops them.
+    """Bits of ``flags`` and ``flags_aper_k`` in catalogues. Flagged sources are kept until FilterSources drops them.
 
     The values up to 128 are those of sep. They are part of the file format and never renumbered.
     """

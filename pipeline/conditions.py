@@ -37,13 +37,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from ..images import Image
-from ..images.image import PIXEL_PLANES
 from ..images.keywords import KEYWORDS, header_value
 
 Scalar = bool | int | float | str
 Test = Scalar | list[Scalar]
 
-PLANES = (*PIXEL_PLANES, "catalog")
+PLANES = ("data", "mask", "uncertainty", "raw", "catalog")
 ORDERINGS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,

@@ -109,7 +109,7 @@ class Processor(BaseModel):
             arguments = (image, state)
         return checked_result(self, await off_loop(self.process, *arguments))
 
-    def finish(self, state: "State") -> Sequence[Callable[[], Image | None]]:  # noqa: ARG002
+    def finish(self, state: "State") -> Sequence[Callable[[], Image | None]]:
         """What a sequential processor still holds when no more images come: functions that give one image each.
 
         The runner calls them off the event loop, and takes the images through the steps after this one.

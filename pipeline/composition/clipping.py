@@ -8,7 +8,7 @@ INSERTION_LIMIT = 48
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def clipped_mean(cube, variance, sigma, rounds, mean, count, error):  # noqa: ANN001, ANN201
+def clipped_mean(cube, variance, sigma, rounds, mean, count, error):
     """Mean of the values within `sigma` robust standard deviations of their median, for each pixel.
 
     In each of at most `rounds` rounds the deviation is ``1.4826 * median(|v - median(v)|)``, but not less than the

@@ -1,5 +1,7 @@
 """All corrections of a raw frame in one step and one pass over its pixels."""
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -7,24 +9,26 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ...images import Image, ImageError, PixelFlag
+from ...images.keywords import keyword_for
 from ...images.sections import Amplifier, Section, amplifiers
 from ..processor import Processor
 from .corrections.linearity import Linearity
-from .corrections.overscan import Method, amplifier_level, mark_overscan
+from .corrections.overscan import Method, mark_overscan
 from .corrections.saturation import Direction, saturated_pixels
 from .corrections.trim import header_of_trimmed, trim_section
-from .folding import Region, as_flags, folded
+from .folding import as_flags, folded
 from .masters import Kind, Master, MasterSource, MissingMasterError, Search, check_fit
-from .reduction import Level, Reduced, linearised, readable, reduce_frame
+from .readout import Readout
+from .reduction import Reduced, linearised, reduce_frame
 from .units import in_counts, known_gain, known_read_noise, mark_electrons
 
-KINDS: tuple[Kind, ...] = ("bias", "dark", "flat", "bad_pixels")
-CARDS = {
+CARDS: dict[Kind, tuple[str, str]] = {
     "bias": ("CALBIAS", "master bias, subtracted"),
     "dark": ("CALDARK", "master dark, subtracted"),
     "flat": ("CALFLAT", "master flat, divided by"),
     "bad_pixels": ("CALBPM", "bad-pixel map"),
 }
+"""The kinds of masters in the order of their use, and the header cards that name them."""
 
 
 class Calibration(Processor):
@@ -32,21 +36,21 @@ class Calibration(Processor):
 
     In this order: saturated pixels are flagged with what has bled from them; the overscan level is subtracted, and the
     frame is trimmed; counts are made linear; bias and dark current are subtracted; the gain makes electrons of counts;
-    the flat is divided by:
+    the flat is divided by::
 
-        electrons = (raw - overscan - bias - t dark) gain / flat
-        uncertainty² = [max((raw - overscan - bias) gain, 0) + read_noise² + errors of the masters] / flat²
+        electrons    = (raw - overscan - bias - t dark) gain / flat
+        uncertainty² = (max((raw - overscan - bias) gain, 0) + read_noise² + errors of the masters²) / flat²
 
-    Masters are given by name, or are looked for in the library. A frame for which one is missing is an error; with
+    Masters are given, or are looked for in the library. A frame for which one is missing is an error; with
     ``on_missing: warn`` it goes on without that correction. In any case the header names the masters (CALBIAS,
     CALDARK with its factor CALDSCL, CALFLAT, CALBPM: a file, or ``none``), and CALNOT lists everything that was *not*
     applied. Without a gain (again only with ``on_missing: warn``) pixels stay in adu and get no uncertainty.
 
-    Pixels where the flat is zero, negative or NaN become NaN with the flag BAD. Flags of the masters and of the frame
+    Where the flat is zero, negative or NaN, pixels become NaN with the flag BAD. Flags of the masters and of the frame
     are kept (True in a mask of bool is BAD). An uncertainty that the frame had is replaced. The result is float32.
 
-    The card of the gain remains and holds the gain that was applied, as the saturation level is in raw counts; BUNIT
-    says ``electron``.
+    BUNIT becomes ``electron``. The card of the gain remains and holds the gain that was applied, as the saturation
+    level in the header is in raw counts.
 
     Masters are read once per process while there is memory for them, and again when their files change.
 
@@ -60,7 +64,7 @@ class Calibration(Processor):
         "data", "mask?", "header.GAIN?", "header.RDNOISE?", "header.EXPTIME?", "header.FILTER?", "header.SATURATE?",
         "header.BIASSEC?", "header.TRIMSEC?", "header.DATASEC?",
     }  # fmt: skip
-    writes = {"data", "mask", "uncertainty", "raw?", "catalog?", "header.*"}
+    writes = {"data", "mask", "uncertainty?", "raw?", "catalog?", "header.*"}
 
     library: Path | None = Field(None, description="folder of masters")
     bias: MasterSource | None = Field(None, description="master bias; None asks the library, false leaves it out")
@@ -85,9 +89,7 @@ class Calibration(Processor):
     amplifiers: list[Amplifier] | None = Field(
         None, description="sections, gain and read noise of each amplifier; None takes the header's"
     )
-    overscan: Literal["median", "mean"] | bool = Field(
-        True, description="how overscan pixels are combined; true is the median, false leaves the correction out"
-    )
+    overscan: Method | None = Field("median", description="how overscan pixels are combined; None leaves the level in")
     overscan_order: NonNegativeInt | None = Field(
         None, description="order of a polynomial through the overscan levels; None takes each row's own"
     )
@@ -103,36 +105,30 @@ class Calibration(Processor):
         in_counts(image, "Calibration")
         if image.is_color:
             raise ImageError(f"{image.label} is a colour image; calibrate the raw frame before its colours are made")
-        missing: list[str] = []
-        masters = self._masters(image, missing)
-        section = self._section(image)
-        frame = image.copy() if section is None else header_of_trimmed(image, section)
-        shape = frame.shape
-        regions, has_gain, has_noise = self._regions(image, section, missing)
-        raws = image.data.reshape(-1, *image.shape)
-        raws, levels, level_values = self._levels(image, raws, regions)
-        if level_values:
-            mark_overscan(frame, level_values)
-        for master in masters:
-            check_fit(master, frame, shape)
-            master.note()
+        not_applied: list[str] = []
+        masters = self._masters(image, not_applied)
+        readout = self._readout(image, not_applied)
         saturation = image.saturation if self.saturation is None else self.saturation
-        given = None if image.safe_mask is None else as_flags(image.mask)
-        results = []
-        for k, raw in enumerate(raws):
-            flags = given if given is None or given.ndim == 2 else given[k]
-            result = self._reduced(raw, flags, shape, regions, levels[k], masters, saturation, has_gain and has_noise)
-            if result.saturated and self.bleeding != "none" and saturation is not None:
-                self._flag_bleeding(result, raw, section, saturation)
-            results.append(result)
-        return self._finished(image, frame, results, masters, missing, saturation, has_gain, regions)
+        if saturation is None:
+            not_applied.append("saturation")
+        frame, results = self._reduced(image, readout, masters, saturation, "uncertainty" not in not_applied)
+        for master in masters:
+            master.note()
+        calibrated = frame.replace(
+            data=_stacked([result.data for result in results], image.data.ndim),
+            mask=_stacked([result.mask for result in results], image.data.ndim),
+            uncertainty=_stacked([result.uncertainty for result in results], image.data.ndim),
+            raw=image.data if self.keep_raw else None,
+            axes=image.axes if image.data.ndim == 3 else None,
+        )
+        self._write_header(calibrated, readout, masters, not_applied)
+        return calibrated
 
-    # --- what is needed ---------------------------------------------------------------------------------------
-
-    def _masters(self, image: Image, missing: list[str]) -> list[Master]:
+    def _masters(self, image: Image, not_applied: list[str]) -> list[Master]:
+        """The masters for a frame; the kinds that are missing or not wanted are noted."""
         search = Search(self.library, self.max_age, self.when, self.exposure_tolerance, self.dark_scale)
-        found = []
-        for kind in KINDS:
+        found: list[Master] = []
+        for kind in CARDS:
             try:
                 master = search.find(kind, image, getattr(self, kind))
             except MissingMasterError:
@@ -140,55 +136,106 @@ class Calibration(Processor):
                     raise
                 master = None
             if master is None:
-                missing.append(kind)
+                not_applied.append(kind)
             else:
                 found.append(master)
         return found
 
-    def _section(self, image: Image) -> Section | None:
-        if self.trim is False:
-            return None
+    def _readout(self, image: Image, not_applied: list[str]) -> Readout:
+        """Sections, gain and read noise; without gain or read noise there is no uncertainty."""
         try:
-            return trim_section(image.header, self.trim if isinstance(self.trim, Section) else None, self.amplifiers)
+            found = amplifiers(image.header, self.amplifiers)
+            section = None
+            if self.trim is not False:
+                given = self.trim if isinstance(self.trim, Section) else None
+                section = trim_section(image.header, given, self.amplifiers)
         except ImageError as error:
             raise ImageError(f"{image.label}: {error}") from error
+        gain = self._known([a.gain for a in found], lambda: known_gain(image, self.gain))
+        read_noise = self._known([a.read_noise for a in found], lambda: known_read_noise(image, self.read_noise))
+        if gain is None:
+            not_applied.append("gain")
+        if gain is None or read_noise is None:
+            not_applied.append("uncertainty")
+        if self.overscan is None and any(amplifier.overscan is not None for amplifier in found):
+            not_applied.append("overscan")
+        whole = Section(0, image.shape[1], 0, image.shape[0])
+        return Readout.of(section or whole, found, gain, read_noise)
 
-    def _regions(
-        self, image: Image, section: Section | None, missing: list[str]
-    ) -> tuple[list[tuple[Region, Amplifier]], bool, bool]:
-        """Parts of the frame with their gain and read noise, and whether gain and read noise are known."""
-        whole = section or Section(0, image.shape[1], 0, image.shape[0])
-        found = amplifiers(image.header, self.amplifiers)
-        gain = self._fact(missing, "gain", [a.gain for a in found], lambda: known_gain(image, self.gain))
-        noise = self._fact(
-            missing, "read_noise", [a.read_noise for a in found], lambda: known_read_noise(image, self.read_noise)
-        )
-        regions = []
-        for amplifier in found:
-            part = amplifier.data.overlap(whole) if len(found) > 1 else whole
-            if part is not None:
-                regions.append((
-                    Region(
-                        part,
-                        part.x0 - whole.x0,
-                        part.y0 - whole.y0,
-                        (amplifier.gain or gain or 1.0),
-                        (noise or 0.0) if amplifier.read_noise is None else amplifier.read_noise,
-                    ),
-                    amplifier,
-                ))  # fmt: skip
-        if not regions:
-            raise ImageError(f"{image.label}: nothing of the data of its amplifiers remains after trimming to {whole}")
-        return regions, "gain" not in missing, "read_noise" not in missing
-
-    def _fact(self, missing: list[str], name: str, own: list[float | None], look: "Callable[[], float]") -> float | None:
-        """A number of the whole frame, which is only needed where an amplifier has none of its own."""
+    def _known(self, own: list[float | None], whole: Callable[[], float]) -> float | None:
+        """A number of the whole frame, which is asked for only if an amplifier has none of its own."""
         if all(value is not None for value in own):
-            return None
+            return float(np.mean([value for value in own if value is not None]))
         try:
-            return look()
+            return whole()
         except ImageError:
             if self.on_missing == "fail":
                 raise
-            missing.append(name)
             return None
+
+    def _reduced(
+        self, image: Image, readout: Readout, masters: list[Master], saturation: float | None, with_uncertainty: bool
+    ) -> tuple[Image, list[Reduced]]:
+        """The trimmed frame, whose pixels are still to come, and the calibrated pixels of each plane."""
+        whole = Section(0, image.shape[1], 0, image.shape[0])
+        frame = image.copy() if readout.section == whole and self.trim is False else header_of_trimmed(image, readout.section)
+        given = None if image.safe_mask is None else as_flags(image.mask)
+        results = []
+        for k, raw in enumerate(image.data.reshape(-1, *image.shape)):
+            pixels, levels, medians = readout.levels(raw, self.overscan, self.overscan_order)
+            if medians:
+                mark_overscan(frame, medians)
+            if k == 0:
+                for master in masters:
+                    check_fit(master, frame, frame.shape)
+            used = masters
+            if self.linearity is not None and not self.linearity.changes_nothing:
+                bias = next((master.image().data for master in masters if master.kind == "bias"), None)
+                pixels = linearised(pixels, bias, readout.regions, levels, self.linearity)
+                levels = [dataclasses.replace(level, rows=np.zeros_like(level.rows)) for level in levels]
+                used = [dataclasses.replace(master, is_level=False) if master.kind == "bias" else master for master in masters]
+            result = reduce_frame(
+                pixels,
+                given if given is None or given.ndim == 2 else given[k],
+                frame.shape,
+                readout.regions,
+                levels,
+                folded(used, frame.shape, readout.regions),
+                saturation=saturation if pixels is raw else None,
+                with_uncertainty=with_uncertainty,
+                threads=self.threads,
+            )
+            if saturation is not None and (result.saturated or pixels is not raw):
+                self._flag_saturated(result, raw, readout.section, saturation)
+            results.append(result)
+        return frame, results
+
+    def _flag_saturated(self, result: Reduced, raw: np.ndarray, section: Section, level: float) -> None:
+        """Saturated pixels and what has bled from them, judged on the whole raw frame."""
+        flags = saturated_pixels(raw, level, grow=self.grow, direction=self.bleeding)[section.slices]
+        result.mask[flags] |= np.uint8(PixelFlag.SATURATED)
+
+    def _write_header(self, image: Image, readout: Readout, masters: list[Master], not_applied: list[str]) -> None:
+        header = image.header
+        names = {master.kind: master.name for master in masters}
+        for kind, (card, comment) in CARDS.items():
+            header[card] = (names.get(kind, "none"), comment)
+        dark = next((master for master in masters if master.kind == "dark"), None)
+        if dark is not None:
+            header["CALDSCL"] = (dark.scale, "factor of the master dark")
+        if self.linearity is not None and not self.linearity.changes_nothing:
+            header["CALLIN"] = ("table" if self.linearity.table is not None else "polynomial", "linearity correction")
+        header["CALNOT"] = (", ".join(not_applied) or "none", "corrections that were not applied")
+        if "gain" not in not_applied:
+            mark_electrons(header, readout.gain)
+        if "uncertainty" not in not_applied:
+            card = keyword_for(header, "read_noise") or "RDNOISE"
+            header[card] = (readout.read_noise, "[electron] read noise")
+
+
+def _stacked(planes: list[np.ndarray] | list[np.ndarray | None], dimensions: int) -> np.ndarray | None:
+    """One plane for an image, all of them for a movie."""
+    found = [plane for plane in planes if plane is not None]
+    if not found:
+        return None
+    return found[0] if dimensions == 2 else np.stack(found)

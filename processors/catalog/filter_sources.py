@@ -57,7 +57,7 @@ class FilterSources(Processor):
     left the catalogue is empty, which is no error; `at_least` makes it one.
     """
 
-    reads = {"data", "catalog", "catalog.x?", "catalog.y?", "catalog.flux?", "header.BKGLEVEL?"}
+    reads = {"data?", "catalog", "catalog.x?", "catalog.y?", "catalog.flux?", "header.BKGLEVEL?"}
     writes = {"catalog"}
 
     min_dist_to_border: NonNegativeFloat | None = Field(

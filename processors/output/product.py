@@ -83,16 +83,19 @@ def new_product(name: str, *, overwrite: bool) -> Iterator[Path]:
         The disk is full, read-only or closed to us.
     """
     products = current_run().products
-    before = list(products)
+    earlier = list(products)
+    complete = False
+    path = None
     try:
         path = product_path(name, overwrite=overwrite)
         yield path
+        complete = True
     except OSError as error:
-        products[:] = before
         raise _explained(error, name) from error
-    except BaseException:
-        products[:] = before
-        raise
+    finally:
+        # Other chains of a fork may have added theirs meanwhile, so only this one is taken back.
+        if not complete and path in products and path not in earlier:
+            products.remove(path)
 
 
 def _explained(error: OSError, name: str) -> ImageError | TransientError:

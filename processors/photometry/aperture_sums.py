@@ -5,7 +5,6 @@ from typing import Protocol
 
 import numpy as np
 
-
 SMALLEST_FOR_SEP = 0.75
 """sep counts pixels in the middle of circles with a radius below sqrt(1/2) as a whole [px]."""
 

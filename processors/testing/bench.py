@@ -132,7 +132,9 @@ class Bench:
             finally:
                 loop.set_task_factory(None)
 
-        in_loop(main())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            in_loop(main())
         return longest
 
 

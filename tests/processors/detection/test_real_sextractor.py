@@ -13,7 +13,22 @@ from etendue.processors.detection import SepSourceDetection
 from etendue.processors.photometry import SepPhotometry
 
 COLUMNS = (
-    *("NUMBER", "X", "Y", "XWIN", "YWIN", "X2", "Y2", "XY", "ERRX2", "ERRY2", "ERRXY", "A", "FLUX_APER", "FLUXERR_APER"),
+    *(
+        "NUMBER",
+        "X",
+        "Y",
+        "XWIN",
+        "YWIN",
+        "X2",
+        "Y2",
+        "XY",
+        "ERRX2",
+        "ERRY2",
+        "ERRXY",
+        "A",
+        "FLUX_APER",
+        "FLUXERR_APER",
+    ),
     *("KRON_RADIUS", "FLUX_AUTO", "FLUXERR_AUTO", "RADIUS_10", "RADIUS_50", "RADIUS_60", "FLAGS"),
 )
 
