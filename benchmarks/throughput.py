@@ -92,9 +92,11 @@ def _measure(folder: Path, frames: int, *, workers: int) -> dict[str, float]:
     names = sorted(str(path) for path in (folder / "raw").iterdir())[:frames]
     arguments = ["run", str(folder / "chain.yaml"), *names, "-o", str(out), "--workers", str(workers), "--json"]
     begin = time.perf_counter()
-    command = subprocess.Popen(
-        [sys.executable, "-m", "etendue", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    answer = folder / "answer.json"
+    with answer.open("w") as stdout:
+        command = subprocess.Popen(
+            [sys.executable, "-m", "etendue", *arguments], stdout=stdout, stderr=subprocess.DEVNULL
+        )
     parent, peak, cpu, first = psutil.Process(command.pid), 0, {}, 0.0
     while command.poll() is None:
         resident = 0
@@ -112,7 +114,7 @@ def _measure(folder: Path, frames: int, *, workers: int) -> dict[str, float]:
                 product.unlink()
         time.sleep(SAMPLING)
     seconds = time.perf_counter() - begin
-    told = json.loads(command.communicate()[0])
+    told = json.loads(answer.read_text())
     if told["done"] != frames:
         raise RuntimeError(f"{told['failed']} of {frames} images failed: {told['images'][0]['error']}")
     for product in out.glob("*.fits"):

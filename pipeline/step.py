@@ -23,6 +23,7 @@ from pydantic import (
 from ..images import EtendueError, Image, ImageError
 from ..images.provenance import Activity
 from ..processors import Processor, RunContext, State, current_run, find_processor, off_loop, processor_name
+from ..processors.computing import time_limit
 from ..processors.processor import as_processor, checked_result, is_composable
 from .conditions import Condition
 from .durations import Duration
@@ -199,7 +200,7 @@ async def _attempts(step: Step, image: Image, state: State | None, name: str) ->
     processor = step.processor
     for attempt in range(1, step.retry.attempts + 1):
         try:
-            async with asyncio.timeout(step.timeout):
+            async with time_limit(step.timeout):
                 arguments: tuple[Any, ...] = (image.copy(), state) if processor.sequential else (image.copy(),)
                 if processor.composite:
                     return checked_result(processor, await processor.run_inside(*arguments, prefix=name + "/"))

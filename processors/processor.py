@@ -17,22 +17,16 @@ complete from, and the reference documentation:
 >>> positive = await Invert()(negative)
 """
 
-import asyncio
-import contextvars
 import inspect
-import os
 from collections.abc import Callable, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from ..images import Image
-
-Result = TypeVar("Result")
+from .computing import off_loop
 
 ENTRY_POINT_GROUP = "etendue.processors"
 """Where distributions announce their processors."""
@@ -165,38 +159,6 @@ def checked_result(processor: Any, result: Any) -> Image | None:
     raise TypeError(f"{name} returned {type(result).__name__}; a processor returns an Image, or None to end here")
 
 
-# --- off the event loop ---------------------------------------------------------------------------------------
-
-_inline: contextvars.ContextVar[bool] = contextvars.ContextVar("compute_inline", default=False)
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="etendue")
-
-
-async def off_loop(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Run a computation in a thread, with the caller's context variables, and wait for it.
-
-    In a worker process, whose loop serves one image only, it runs at once (see :func:`compute_inline`).
-    A computation cannot be interrupted: when the waiting task is cancelled, the thread goes on to its end.
-    """
-    if _inline.get():
-        return function(*arguments)
-    computation = partial(contextvars.copy_context().run, function, *arguments)
-    return await asyncio.get_running_loop().run_in_executor(_threads(), computation)
-
-
-@contextmanager
-def compute_inline() -> Any:
-    """Within this context computations run on the loop that awaits them: right only where that loop serves nobody else."""
-    token = _inline.set(True)
-    try:
-        yield
-    finally:
-        _inline.reset(token)
-
-
 # --- plain functions ------------------------------------------------------------------------------------------
 
 
@@ -250,8 +212,10 @@ def processor_from_function(function: Callable[..., Any]) -> type[FunctionProces
 
 def is_composable(thing: Any) -> bool:
     """Whether :func:`as_processor` accepts it."""
-    return isinstance(thing, Processor) or inspect.isfunction(thing) or (
-        isinstance(thing, type) and issubclass(thing, Processor)
+    return (
+        isinstance(thing, Processor)
+        or inspect.isfunction(thing)
+        or (isinstance(thing, type) and issubclass(thing, Processor))
     )
 
 
@@ -269,4 +233,6 @@ def as_processor(thing: Any) -> Processor:
         return thing()
     if inspect.isfunction(thing):
         return processor_from_function(thing)()
-    raise TypeError(f"{thing!r} is not a processor: expected a Processor, or a function that takes and returns an Image")
+    raise TypeError(
+        f"{thing!r} is not a processor: expected a Processor, or a function that takes and returns an Image"
+    )

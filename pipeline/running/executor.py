@@ -1,9 +1,8 @@
 """Where images are taken through a chain: the protocol that all executors share, and the one without processes."""
 
-import asyncio
 from typing import Protocol
 
-from ...processors import State
+from ...processors import State, time_limit
 from ..pipeline import Pipeline
 from .one_image import Job, Setting, take_the_rest, take_through
 from .outcome import Outcome
@@ -63,7 +62,7 @@ class InlineExecutor:
             step = name
 
         try:
-            async with asyncio.timeout(self._timeout):
+            async with time_limit(self._timeout):
                 return await take_through(self._pipeline, job, self._setting, self._state, on_step=started)
         except TimeoutError:
             return out_of_time(job, step, self._timeout or 0.0)

@@ -59,6 +59,7 @@ class _Worker:
     images: int = 0
     step: str = ""
     resident: int = 0
+    left_behind: int = 0
 
     @classmethod
     async def start(cls, chain: Chain, setting: Setting) -> Self:
@@ -117,6 +118,7 @@ class _Worker:
                 answer = json.loads(line)
                 if "step" not in answer:
                     self.resident = answer.get("resident", 0)
+                    self.left_behind = answer.get("left_behind", 0)
                     return answer
                 self.step = answer["step"]
         except (BrokenPipeError, ConnectionResetError, ValueError):
@@ -299,7 +301,7 @@ class WorkerPool:
         worker.images += 1
         old = worker.images >= self._recycle_after
         large = self._largest is not None and worker.resident > self._largest
-        if (old or large) and not self._chain.sequential:
+        if (old or large or worker.left_behind) and not self._chain.sequential:
             self._workers.discard(worker)
             await worker.end()
             return

@@ -99,6 +99,7 @@ class _Server:
         self.runner = asyncio.Runner()
 
     def handle(self, message: Message) -> None:
+        from ...processors.computing import threads_left_behind
         from .memory import give_back, resident
         from .one_image import Job, take_the_rest, take_through
 
@@ -115,7 +116,7 @@ class _Server:
             gc.collect()
             gc.freeze()  # libraries and compiled code stay: a collection after each image passes them over (85 ms each)
         give_back()
-        self._send({**reply, "resident": resident()})
+        self._send({**reply, "resident": resident(), "left_behind": threads_left_behind()})
 
     def _tell_step(self, name: str) -> None:
         self._send({"step": name})

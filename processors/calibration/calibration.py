@@ -14,8 +14,8 @@ from ...images.sections import Amplifier, Section, amplifiers
 from ..processor import Processor
 from .corrections.linearity import Linearity
 from .corrections.overscan import Method, mark_overscan
-from .corrections.saturation import Direction, saturated_pixels
-from .corrections.trim import header_of_trimmed, trim_section
+from .corrections.saturation import Direction, bled_columns, saturated_pixels
+from .corrections.trim import header_of_trimmed, trim_section, without_sections
 from .folding import as_flags, folded
 from .masters import Kind, Master, MasterSource, MissingMasterError, Search, check_fit
 from .readout import Readout
@@ -177,43 +177,62 @@ class Calibration(Processor):
         self, image: Image, readout: Readout, masters: list[Master], saturation: float | None, with_uncertainty: bool
     ) -> tuple[Image, list[Reduced]]:
         """The trimmed frame, whose pixels are still to come, and the calibrated pixels of each plane."""
-        whole = Section(0, image.shape[1], 0, image.shape[0])
-        frame = image.copy() if readout.section == whole and self.trim is False else header_of_trimmed(image, readout.section)
+        frame = self._trimmed(image, readout.section)
         given = None if image.safe_mask is None else as_flags(image.mask)
         results = []
         for k, raw in enumerate(image.data.reshape(-1, *image.shape)):
             pixels, levels, medians = readout.levels(raw, self.overscan, self.overscan_order)
-            if medians:
-                mark_overscan(frame, medians)
             if k == 0:
+                if medians:
+                    mark_overscan(frame, medians)
                 for master in masters:
                     check_fit(master, frame, frame.shape)
-            used = masters
-            if self.linearity is not None and not self.linearity.changes_nothing:
+            linear = self.linearity if self.linearity is not None and not self.linearity.changes_nothing else None
+            if linear is not None:
                 bias = next((master.image().data for master in masters if master.kind == "bias"), None)
-                pixels = linearised(pixels, bias, readout.regions, levels, self.linearity)
+                pixels = linearised(pixels, bias, readout.regions, levels, linear)
                 levels = [dataclasses.replace(level, rows=np.zeros_like(level.rows)) for level in levels]
-                used = [dataclasses.replace(master, is_level=False) if master.kind == "bias" else master for master in masters]
             result = reduce_frame(
                 pixels,
                 given if given is None or given.ndim == 2 else given[k],
                 frame.shape,
                 readout.regions,
                 levels,
-                folded(used, frame.shape, readout.regions),
+                folded(masters, frame.shape, readout.regions, bias_subtracted=linear is not None),
                 saturation=saturation if pixels is raw else None,
                 with_uncertainty=with_uncertainty,
                 threads=self.threads,
             )
-            if saturation is not None and (result.saturated or pixels is not raw):
-                self._flag_saturated(result, raw, readout.section, saturation)
+            if saturation is not None:
+                self._flag_saturated(result, raw, readout.section, saturation, known=pixels is raw)
             results.append(result)
         return frame, results
 
-    def _flag_saturated(self, result: Reduced, raw: np.ndarray, section: Section, level: float) -> None:
-        """Saturated pixels and what has bled from them, judged on the whole raw frame."""
-        flags = saturated_pixels(raw, level, grow=self.grow, direction=self.bleeding)[section.slices]
-        result.mask[flags] |= np.uint8(PixelFlag.SATURATED)
+    def _trimmed(self, image: Image, section: Section) -> Image:
+        """The frame with the header and the catalogue that it has after trimming."""
+        if section.shape != image.shape:
+            return header_of_trimmed(image, section)
+        frame = image.copy()
+        if self.trim is not False:
+            without_sections(frame.header)
+        return frame
+
+    def _flag_saturated(self, result: Reduced, raw: np.ndarray, section: Section, level: float, *, known: bool) -> None:
+        """Saturated pixels and what has bled from them, judged on the raw frame.
+
+        Where the kernel has seen raw pixels, it has flagged the saturated ones, and only their columns need a look.
+        """
+        if known and self.bleeding == "none":
+            return
+        if not known or self.bleeding == "rows":
+            flags = saturated_pixels(raw, level, grow=self.grow, direction=self.bleeding)[section.slices]
+            result.mask[flags] |= np.uint8(PixelFlag.SATURATED)
+            return
+        columns = result.saturated_columns
+        if not columns.size:
+            return
+        bled = bled_columns(raw[section.y0 : section.y1, columns], level, grow=self.grow)
+        result.mask[:, columns - section.x0] |= np.multiply(bled, int(PixelFlag.SATURATED), dtype=np.uint8)
 
     def _write_header(self, image: Image, readout: Readout, masters: list[Master], not_applied: list[str]) -> None:
         header = image.header

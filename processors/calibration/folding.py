@@ -72,23 +72,32 @@ class Folded:
         return sum(array.nbytes for array in arrays)
 
 
-def folded(masters: Sequence[Master], shape: tuple[int, int], regions: Sequence[Region]) -> Folded:
-    """Folded masters from memory, or new ones."""
-    key = ("folded", tuple((m.kind, m.identity, m.scale) for m in masters), shape, tuple(regions))
-    return CACHE.get(key, lambda: fold(masters, shape, regions), lambda value: value.nbytes)
+def folded(
+    masters: Sequence[Master], shape: tuple[int, int], regions: Sequence[Region], *, bias_subtracted: bool = False
+) -> Folded:
+    """Folded masters from memory, or new ones; arguments as for :func:`fold`."""
+    identities = tuple((master.kind, master.identity, master.scale) for master in masters)
+    key = ("folded", identities, shape, tuple(regions), bias_subtracted)
+    return CACHE.get(
+        key, lambda: fold(masters, shape, regions, bias_subtracted=bias_subtracted), lambda value: value.nbytes
+    )
 
 
-def fold(masters: Sequence[Master], shape: tuple[int, int], regions: Sequence[Region]) -> Folded:
+def fold(
+    masters: Sequence[Master], shape: tuple[int, int], regions: Sequence[Region], *, bias_subtracted: bool = False
+) -> Folded:
     """Combine masters into the arrays that the kernel reads.
 
     Parameters
     ----------
     masters : sequence of Master
-        At most one of each kind. A bias or dark without uncertainty, a flat without uncertainty, counts as free of error.
+        At most one of each kind. One without uncertainty counts as free of error.
     shape : (int, int)
         Rows and columns (H, W) of the calibrated frame.
     regions : sequence of Region
         Its parts; pixels outside all of them get NaN.
+    bias_subtracted : bool
+        Of the bias only its error and its flags count: its level is subtracted already.
     """
     by_kind = {master.kind: master for master in masters}
     images = {kind: master.image() for kind, master in by_kind.items()}
@@ -98,7 +107,8 @@ def fold(masters: Sequence[Master], shape: tuple[int, int], regions: Sequence[Re
     variance = np.zeros(shape, dtype=np.float32)  # of bias and dark [adu²]
     dark = np.zeros((), dtype=np.float32)
     if (bias := images.get("bias")) is not None:
-        offset += bias.data
+        if not bias_subtracted:
+            offset += bias.data
         if bias.safe_uncertainty is not None:
             variance += np.square(bias.uncertainty, dtype=np.float32)
     if (frame := images.get("dark")) is not None:

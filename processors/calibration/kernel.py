@@ -15,9 +15,9 @@ for _array in (NONE, NO_FLAGS):
 def calibrate(
     raw, level, offset, gain_over_flat, floor, flat_variance, flags, given,
     inverse_gain, dark_limit, level_variance, saturation,
-    x, y, from_row, to_row, width, out_x, out_y, out, error, mask,
+    x, y, from_row, to_row, width, out_x, out_y, out, error, mask, columns,
 ):  # fmt: skip
-    """out = (raw - level - offset) g [electron]; error² = max(out g / gain + floor, (g / gain)² limit) + (g σ_level)² + out² f.
+    """out = (raw - level - offset) g; error² = max(out s + floor, s² limit) + (g σ_level)² + out² f, with s = g / gain.
 
     g is gain / flat, f the relative variance of the flat, `floor` the variance of read noise, dark current and masters
     divided by flat²: so the photon noise is that of all light and dark current, max((raw - level - bias) gain, 0). One
@@ -56,13 +56,9 @@ def calibrate(
         Where the region begins in the result.
     out, error, mask : (h, w) float32, float32, uint8 arrays
         The result; an `error` of (0, 0) is not computed.
-
-    Returns
-    -------
-    int
-        Number of saturated pixels.
+    columns : (W,) uint8 array
+        Becomes non-zero where a column of the raw frame holds a saturated pixel.
     """
-    saturated = 0
     for row in range(from_row, to_row):
         source = raw[y + row, x : x + width]
         at = out_y + row
@@ -92,12 +88,11 @@ def calibrate(
         else:
             for i in range(width):
                 out_row[i] = (np.float32(source[i]) - base - offset_row[i]) * gain_row[i]
-        count = 0
+        columns_row = columns[x : x + width]
         for i in range(width):
             hit = np.uint8(SATURATED) if source[i] >= saturation else np.uint8(0)
-            count += hit
+            columns_row[i] |= hit
             mask_row[i] = hit
-        saturated += count // SATURATED
         if flags.size > 0:
             known = flags[at, out_x:end]
             for i in range(width):
@@ -109,4 +104,3 @@ def calibrate(
         for i in range(width):
             lost = np.uint8(NO_DATA) if (out_row[i] != out_row[i] and mask_row[i] == 0) else np.uint8(0)
             mask_row[i] |= lost
-    return saturated

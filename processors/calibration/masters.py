@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic_core import core_schema
@@ -27,11 +27,11 @@ class MissingMasterError(ImageError):
     """There is no master of a kind that fits this frame."""
 
 
-class MasterSource:
-    """Type of a parameter that takes a master: the path of a file, or an Image; written as its path or name."""
+class MasterSchema:
+    """How a master is written in a configuration, checked, and recorded."""
 
-    @classmethod
-    def check(cls, value: Any) -> Path | Image | Literal[False]:
+    @staticmethod
+    def check(value: Any) -> Path | Image | Literal[False]:
         """A path, an image, or False.
 
         Raises
@@ -39,31 +39,35 @@ class MasterSource:
         ValueError
             It is something else.
         """
-        if isinstance(value, Image) or value is False:
+        if isinstance(value, Image):
             return value
+        if value is False:
+            return False
         if isinstance(value, str | Path) and str(value):
             return Path(value)
         raise ValueError(f"{value!r} is no master: give the path of a file, an Image, or false to leave it out")
 
-    @classmethod
-    def plain(cls, value: Any) -> str | bool | None:
+    @staticmethod
+    def plain(value: Any) -> str | bool | None:
         """What a configuration would say."""
         if isinstance(value, Image):
             return value.name or "image in memory"
         return str(value) if isinstance(value, Path) else value
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            cls.check, serialization=core_schema.plain_serializer_function_ser_schema(cls.plain)
+            self.check, serialization=core_schema.plain_serializer_function_ser_schema(self.plain)
         )
 
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         return {
             "anyOf": [{"type": "string", "minLength": 1}, {"const": False}],
             "description": "path of a master frame; false leaves this correction out",
         }
+
+
+MasterSource = Annotated[Path | Image | Literal[False], MasterSchema()]
+"""Type of a parameter that takes a master: the path of a file, or an Image; False wants none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,10 @@ class Master:
 
     def image(self) -> Image:
         """Its pixels, read from the file at most once while there is room in memory."""
-        if isinstance(self.source, Image):
-            return self.source
-        return CACHE.get(("master", self.identity), lambda: Image.from_file(self.source), bytes_of)
+        source = self.source
+        if isinstance(source, Image):
+            return source
+        return CACHE.get(("master", self.identity), lambda: Image.from_file(source), bytes_of)
 
     def note(self) -> None:
         """Record in the provenance of the running step that it is used."""
@@ -275,7 +280,9 @@ def dark_factor(master: Master, image: Image, *, tolerance: float, limits: DarkS
     if limits is None:
         raise MissingMasterError(f"{image.label}: {wanted}; dark_scale: [low, high] allows it to be scaled")
     if own <= 0 or not limits[0] <= exposure / own <= limits[1]:
-        raise MissingMasterError(f"{image.label}: {wanted}, and dark_scale allows factors of {limits[0]:g} to {limits[1]:g}")
+        raise MissingMasterError(
+            f"{image.label}: {wanted}, and dark_scale allows factors of {limits[0]:g} to {limits[1]:g}"
+        )
     return exposure / own
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,14 +44,14 @@ class Reduced:
         One standard deviation [electron].
     mask : (H, W) uint8 array
         Flags.
-    saturated : int
-        How many pixels are at or above the saturation level.
+    saturated_columns : (N,) array of int
+        Columns of the raw frame with pixels at or above the saturation level.
     """
 
     data: np.ndarray
     uncertainty: np.ndarray | None
     mask: np.ndarray
-    saturated: int
+    saturated_columns: np.ndarray
 
 
 def reduce_frame(
@@ -97,16 +98,18 @@ def reduce_frame(
     pixels = readable(raw)
     flags = NO_FLAGS if given is None else read_only(given)
 
-    def run(index: int, first: int, last: int) -> int:
+    def run(index: int, first: int, last: int) -> np.ndarray:
         region, level = regions[index], levels[index]
-        return calibrate(
+        columns = np.zeros(raw.shape[1], dtype=np.uint8)
+        calibrate(
             pixels, read_only(level.rows), masters.offset, masters.gain_over_flat, masters.floor,
             masters.flat_variance, masters.flags, flags,
             np.float32(1 / region.gain), np.float32(masters.dark_limits[index]), np.float32(level.variance),
             np.float32(np.nan if saturation is None else saturation),
             region.source.x0, region.source.y0, first, last, region.source.shape[1], region.x, region.y,
-            out, error, mask,
+            out, error, mask, columns,
         )  # fmt: skip
+        return columns
 
     jobs = [
         (index, first, last)
@@ -114,16 +117,16 @@ def reduce_frame(
         for first, last in _blocks(region.source.shape[0], threads)
     ]
     if threads == 1:
-        saturated = sum(run(*job) for job in jobs)
+        hit = [run(*job) for job in jobs]
     else:
         with ThreadPoolExecutor(threads) as pool:
-            saturated = sum(pool.map(lambda job: run(*job), jobs))
-    return Reduced(out, error if with_uncertainty else None, mask, int(saturated))
+            hit = list(pool.map(lambda job: run(*job), jobs))
+    return Reduced(out, error if with_uncertainty else None, mask, np.flatnonzero(np.bitwise_or.reduce(hit)))
 
 
 def _blocks(rows: int, count: int) -> list[tuple[int, int]]:
     edges = np.linspace(0, rows, min(count, rows) + 1).astype(int)
-    return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(int(first), int(last)) for first, last in pairwise(edges)]
 
 
 def readable(raw: np.ndarray) -> np.ndarray:

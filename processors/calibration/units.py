@@ -34,7 +34,9 @@ def known_gain(image: Image, given: float | None) -> float:
     if gain is None:
         raise ImageError(f"{image.label} has no gain in its header; set gain: … [electron/adu]")
     if gain <= 0:
-        raise ImageError(f"{image.label} has the gain {gain:g} in its header, which cannot be; set gain: … [electron/adu]")
+        raise ImageError(
+            f"{image.label} has the gain {gain:g} in its header, which cannot be; set gain: … [electron/adu]"
+        )
     return gain
 
 

@@ -53,7 +53,7 @@ def extract_sources(data: np.ndarray, threshold: float, options: Mapping[str, An
         before = sep.get_extract_pixstack(), sep.get_sub_object_limit()
         try:
             for pixels, objects in LIMITS:
-                sep.set_extract_pixstack(min(pixels, max(data.size + 1, before[0])))
+                sep.set_extract_pixstack(max(min(pixels, 2 * data.size), before[0]))
                 sep.set_sub_object_limit(objects)
                 try:
                     return sep.extract(data, threshold, **options)

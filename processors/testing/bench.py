@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ...images import EtendueError, Image, ImageError
+from ..computing import compute_inline
 from ..context import RunContext, run_context
-from ..processor import Processor, State, compute_inline
+from ..processor import Processor, State
 
 
 @dataclass(repr=False)

@@ -1,33 +1,53 @@
 """Every registered processor keeps the contract."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from etendue.processors import Processor, processors
-from etendue.processors.testing import check_processor
+from etendue.images import Image
+from etendue.processors import processors
+from etendue.processors.testing import check_processor, example_images
 
-INVERT = {"class": "AddFitsHeaders", "headers": {"SEEN": True}}
+MARK = {"class": "AddFitsHeaders", "headers": {"SEEN": True}}
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
+ARGUMENTS: dict[str, dict[str, Any] | Callable[[Path], dict[str, Any]]] = {
     "AddFitsHeaders": {"headers": {"SITEID": ["here", "site"], "COPY": 3, "HISTORY": "added"}},
-    "Branch": {"cases": [{"when": {"EXPTIME": "> 30"}, "steps": [INVERT]}]},
-    "Fork": {"chains": {"marked": [INVERT]}},
+    "Bias": lambda folder: {"master": master(folder, "bias", 300)},
+    "Branch": {"cases": [{"when": {"EXPTIME": "> 30"}, "steps": [MARK]}]},
+    "Dark": lambda folder: {"master": master(folder, "dark", 2)},
+    "Flat": lambda folder: {"master": master(folder, "flat", 1)},
+    "Fork": {"chains": {"marked": [MARK]}},
+    "Linearity": {"coefficients": [1.0, 1e-7]},
     "Pipeline": {"steps": []},
     "SimulateField": {"width": 96, "height": 64, "stars": 20, "galaxies": 3},
 }
-"""Parameters of processors that cannot be made without, or that would be slow with their defaults."""
+"""Parameters of processors that cannot be made without, that need files, or that would be slow with their defaults."""
+
+CARDS: dict[str, dict[str, Any]] = {"Overscan": {"BIASSEC": "[121:128,1:96]"}}
+"""Cards that the example image needs besides its own."""
 
 
-def made(name: str) -> Processor:
-    return processors()[name](**ARGUMENTS.get(name, {}))
+def master(folder: Path, image_type: str, value: float) -> str:
+    """A file that can calibrate the example image."""
+    example = example_images()["stars"]
+    header = {key: example.header[key] for key in ("INSTRUME", "FILTER", "EXPTIME", "XBINNING", "YBINNING", "DATE-OBS")}
+    made = Image(np.full(example.shape, value, dtype=np.float32), header={**header, "IMAGETYP": image_type})
+    path = folder / "master.fits"
+    made.writeto(path)
+    return str(path)
 
 
 @pytest.mark.parametrize("name", processors())
-def test_processor_keeps_the_contract(name):
+def test_processor_keeps_the_contract(name, tmp_path):
+    arguments = ARGUMENTS.get(name, {})
     try:
-        processor = made(name)
+        processor = processors()[name](**(arguments(tmp_path) if callable(arguments) else arguments))
     except ValueError as error:
         pytest.fail(f"{name} needs parameters; add some to ARGUMENTS in this file: {error}")
+    image = example_images()["stars"]
+    image.header.update(CARDS.get(name, {}))
 
-    check_processor(processor)
+    check_processor(processor, image=image if name in CARDS else None)

@@ -21,10 +21,8 @@ APERTURES = (3, 4, 6, 10)
 @pytest.fixture(scope="module")
 def frames() -> list[Image]:
     """Raw frames of a field of stars: sky with a gradient, photon and read noise; the catalogue is the truth."""
-    return [
-        simulate_field((1024, 1024), seed=seed, galaxies=0, stars=200, star_magnitudes=(14.0, 22.0))
-        for seed in range(1, 6)
-    ]
+    field = {"galaxies": 0, "stars": 200, "star_magnitudes": (14.0, 22.0)}
+    return [simulate_field((1024, 1024), seed=seed, **field) for seed in range(1, 6)]
 
 
 def enclosed(radius: float) -> float:

@@ -41,7 +41,8 @@ class BadPixels(Processor):
         for section in self.sections:
             if not section.fits_in(image.shape):
                 raise ImageError(
-                    f"the bad section {section} reaches outside {image.label} of {image.shape[1]} x {image.shape[0]} pixels"
+                    f"the bad section {section} reaches outside {image.label} of "
+                    f"{image.shape[1]} x {image.shape[0]} pixels"
                 )
             bad[section.slices] = True
         if mask is None:

@@ -13,7 +13,9 @@ from ...processor import Processor
 SECTION_CARDS = re.compile(r"(TRIM|DATA|BIAS)SEC[1-9A-D]{0,2}|[TBD]SEC[1-9A-D]{1,2}")
 
 
-def trim_section(header: fits.Header, given: Section | None, configured: list[Amplifier] | None = None) -> Section | None:
+def trim_section(
+    header: fits.Header, given: Section | None, configured: list[Amplifier] | None = None
+) -> Section | None:
     """What remains of a frame: the given section, the data of the given amplifiers, TRIMSEC, or DATASEC.
 
     Parameters

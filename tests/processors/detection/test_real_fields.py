@@ -1,6 +1,5 @@
 """Frames of all kinds of cameras go through a chain without a stop, and give a catalogue each."""
 
-import asyncio
 import warnings
 
 import numpy as np
@@ -13,27 +12,24 @@ from etendue.processors.photometry import SepPhotometry
 
 # Folder, fewest and most sources that a frame of it may have.
 FIELDS = {
-    "science/panoptes": (5, 2000),  # a Bayer matrix at 10"/px, star trails around the pole, a frame without header
-    "science/tetra3_widefield": (50, 500),  # TIFF without header
+    "science/panoptes": (3, 2000),  # a Bayer matrix at 10"/px, star trails around the pole, a frame without header
+    "science/tetra3_widefield": (15, 500),  # TIFF without header
     "timeseries/hatp32": (300, 2000),  # free-format headers, warm pixels, integer sky of 1.4 adu noise
 }
 
 
 @pytest.mark.parametrize("folder", FIELDS)
-def test_every_frame_gives_a_catalogue(shared_data, folder):
+def test_every_frame_gives_a_catalogue(shared_data, run, folder):
     chain = (SubtractBackground(), SepSourceDetection(threshold=5), SepPhotometry(apertures=[3, 5], annulus=[8, 12]))
-
-    async def through(image: Image) -> Image:
-        for step in chain:
-            image = await step(image)
-        return image
-
     fewest, most = FIELDS[folder]
     paths = sorted(path for path in (shared_data / folder).iterdir() if path.is_file())
     for path in paths:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            catalog = asyncio.run(through(Image.from_file(path))).catalog
+            image = Image.from_file(path)
+        for step in chain:
+            image = run(step, image)
+        catalog = image.catalog
         assert fewest <= len(catalog) <= most, path.name
         assert np.isfinite(catalog["flux"]).all(), path.name
         measured = np.isfinite(catalog["flux_aper_1"])

@@ -57,9 +57,9 @@ def test_its_positions_are_ours_plus_one(matched):
     assert len(distance) == 65
     assert (distance < 1).sum() >= 60
     assert np.median(distance) < 0.001  # SExtractor counts from 1; a wrong convention would give 1.41
-    assert (
-        np.median(np.hypot(ours["xwin"] + 1 - theirs.XWIN, ours["ywin"] + 1 - theirs.YWIN)[ours["flags"] == 0]) < 0.01
-    )
+    windowed = np.hypot(ours["xwin"] + 1 - theirs.XWIN, ours["ywin"] + 1 - theirs.YWIN)[ours["flags"] == 0]
+    assert np.isfinite(windowed).mean() > 0.9
+    assert np.nanmedian(windowed) < 0.01
 
 
 def test_the_sky_is_its_sky(shared_data, frame):
@@ -101,13 +101,13 @@ def test_automatic_fluxes_agree(matched):
     sound = (theirs.FLAGS == 0) & (theirs.KRON_RADIUS > 2)
 
     assert sound.sum() >= 45
-    assert np.median((2.5 * ours["kron_radius"] / theirs.KRON_RADIUS)[sound]) == pytest.approx(1, abs=0.01)
-    ratio = (ours["flux_auto"] / theirs.FLUX_AUTO)[sound]
+    assert np.median(2.5 * ours["kron_radius"][sound] / theirs.KRON_RADIUS[sound]) == pytest.approx(1, abs=0.01)
+    ratio = ours["flux_auto"][sound] / theirs.FLUX_AUTO[sound]
     assert np.median(ratio) == pytest.approx(1, abs=0.005)
     assert np.percentile(np.abs(ratio - 1), 90) < 0.06
     bright = theirs.FLUX_AUTO[sound] > 20_000
     assert np.abs(ratio[bright] - 1).max() < 0.01
-    half_light = (ours["flux_radius_50"] / theirs.RADIUS_50)[sound]
+    half_light = ours["flux_radius_50"][sound] / theirs.RADIUS_50[sound]
     assert np.median(half_light) == pytest.approx(1, abs=0.005)
 
 
