@@ -1,4 +1,4 @@
-"""Fluxes, radii and windowed positions of extracted sources, measured with sep."""
+"""Fluxes, radii and windowed positions of extracted sources."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ FRACTIONS = (0.25, 0.5, 0.75)
 def measure_shapes(
     data: np.ndarray, objects: np.ndarray, bad: np.ndarray | None, noise: Any, gain: float | None
 ) -> dict[str, np.ndarray]:
-    """Catalogue columns that sep measures beyond the extraction itself.
+    """Catalogue columns that are measured beyond the extraction itself.
 
     Parameters
     ----------
@@ -50,6 +50,9 @@ def measure_shapes(
     """
     import sep
 
+    from .growth import light_radii
+    from .windowed import windowed_centroids
+
     n = len(objects)
     names = ("kron_radius", "flux_auto", "flux_auto_err", "xwin", "ywin", *_radius_names())
     columns = {name: np.full(n, np.nan) for name in names}
@@ -61,7 +64,7 @@ def measure_shapes(
     if not fit.any():
         return columns | {"flags": flags}
     noise_options = {"err": noise, "mask": bad} | ({} if gain is None else {"gain": gain})
-    x, y, a, b, theta = x[fit], y[fit], a[fit], b[fit], theta[fit]
+    x, y, a, b, theta = (np.ascontiguousarray(values[fit], dtype=np.float64) for values in (x, y, a, b, theta))
 
     kron, bits = sep.kron_radius(data, x, y, a, b, theta, KRON_REACH, mask=bad)
     small = ~(KRON_FACTOR * kron * np.sqrt(a * b) >= SMALLEST_RADIUS)
@@ -75,17 +78,12 @@ def measure_shapes(
     # A Kron radius that cannot be measured is expected for faint sources, which then have a circle: no flag for that.
     bits = np.where(small, 0, bits & ~int(SourceFlag.NOT_POSITIVE)) | aperture_bits
 
-    radii, radius_bits = sep.flux_radius(
-        data, x, y, KRON_REACH * a, FRACTIONS, normflux=np.where(flux > 0, flux, np.nan), mask=bad, subpix=5
-    )
-    known = (radius_bits & int(SourceFlag.NOT_POSITIVE) == 0) & (flux > 0) & np.isfinite(radii).all(axis=1)
-    radii[~known] = np.nan
-    bits = bits | np.where(known, 0, int(SourceFlag.NOT_POSITIVE))
-
-    width = np.where(known, 2.0 / 2.35 * radii[:, 1], 1.0)
-    xwin, ywin, _ = sep.winpos(data, x, y, width, mask=bad)
-    lost = ~(np.hypot(xwin - x, ywin - y) <= 2 * np.maximum(a, 1.0))
-    xwin[lost], ywin[lost] = np.nan, np.nan
+    excluded = np.empty((0, 0), dtype=np.uint8) if bad is None else bad
+    radii, xwin, ywin = np.empty((len(x), len(FRACTIONS))), np.empty(len(x)), np.empty(len(x))
+    light_radii(data, excluded, x, y, KRON_REACH * a, flux, np.array(FRACTIONS), radii)
+    bits = bits | np.where(np.isnan(radii[:, 1]), int(SourceFlag.NOT_POSITIVE), 0)
+    window = 2.0 / np.sqrt(8 * np.log(2.0)) * radii[:, 1]  # as wide as a Gaussian with this half-light radius
+    windowed_centroids(data, excluded, x, y, window, 2 * np.maximum(a, 1.0), xwin, ywin)
 
     flags[fit] |= bits.astype(np.int32)
     measured = {"kron_radius": np.where(small & ~(kron > 0), np.nan, kron), "flux_auto": flux, "flux_auto_err": error}

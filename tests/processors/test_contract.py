@@ -15,6 +15,7 @@ MARK = {"class": "AddFitsHeaders", "headers": {"SEEN": True}}
 
 ARGUMENTS: dict[str, dict[str, Any] | Callable[[Path], dict[str, Any]]] = {
     "AddFitsHeaders": {"headers": {"SITEID": ["here", "site"], "COPY": 3, "HISTORY": "added"}},
+    "BadPixels": lambda folder: {"map": master(folder, "bad pixels", 0)},
     "Bias": lambda folder: {"master": master(folder, "bias", 300)},
     "Branch": {"cases": [{"when": {"EXPTIME": "> 30"}, "steps": [MARK]}]},
     "Dark": lambda folder: {"master": master(folder, "dark", 2)},
