@@ -3,7 +3,7 @@
 from .atomic import atomic_write
 from .checksum import file_checksum
 from .files import load_planes, read_bytes, read_file, save_planes, write_file, write_stream
-from .fits_reader import read_fits
+from .fits_reader import read_fits, read_fits_header
 from .fits_writer import write_fits
 from .registry import Format, formats, image_suffixes, is_image_file
 
@@ -18,6 +18,7 @@ __all__ = [
     "read_bytes",
     "read_file",
     "read_fits",
+    "read_fits_header",
     "save_planes",
     "write_file",
     "write_fits",

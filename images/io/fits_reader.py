@@ -100,6 +100,33 @@ def read_fits(
     return planes
 
 
+def read_fits_header(source: Path | bytes, *, name: str | None = None) -> Header:
+    """The header that :func:`read_fits` gives the image of a file, with its NAXIS cards, without reading the pixels.
+
+    Parameters
+    ----------
+    source : path or bytes
+        The file, or its content.
+    name : str
+        What error messages call it.
+
+    Raises
+    ------
+    ImageError
+        The file is not FITS, is damaged or truncated, or holds no image.
+    FileNotFoundError
+        There is no such file.
+    """
+    with opened(source, name) as content:
+        hdus = scan(content)
+        where = _data_unit(content, hdus, None)
+    header = image_header(where, hdus[0])
+    header["NAXIS"] = len(where.shape)
+    for axis, length in enumerate(reversed(where.shape), start=1):
+        header[f"NAXIS{axis}"] = length
+    return header
+
+
 # --- which part is where ------------------------------------------------------------------------------------------
 
 

@@ -79,6 +79,11 @@ class KeywordProperties:
         return self._from_header("binning")
 
     @property
+    def readout_mode(self) -> str | None:
+        """How the detector was read out: the name of a mode, or its speed."""
+        return self._from_header("readout_mode")
+
+    @property
     def ra(self) -> float | None:
         """Right ascension of the pointing [deg]."""
         return self._from_header("ra")

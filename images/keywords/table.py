@@ -64,7 +64,7 @@ KEYWORDS: Mapping[str, Keyword] = MappingProxyType(
             "start of the exposure",
         ),
         "image_type": Keyword(
-            ("IMAGETYP", "OBSTYPE", "IMTYPE", "EXPTYPE", "ESO DPR TYPE", "FRAME"),
+            ("IMAGETYP", "OBSTYPE", "IMTYPE", "IMGTYPE", "EXPTYPE", "FRAMETYP", "ESO DPR TYPE", "DATA-TYP", "FRAME"),
             "image type",
             "",
             "bias, dark, flat, skyflat, object, … in lower case",
@@ -91,6 +91,12 @@ KEYWORDS: Mapping[str, Keyword] = MappingProxyType(
             "binning",
             "px",
             "pixels of the detector per pixel, along x and y",
+        ),
+        "readout_mode": Keyword(
+            ("READOUTM", "READMODE", "RDMODE", "CONFMODE", "ESO DET READ CURNAME", "READ-SPD", "READSPD"),
+            "text",
+            "",
+            "how the detector was read out",
         ),
         "ra": Keyword(
             ("RA", "OBJCTRA", "TEL-RA", "TELRA", "RA_TARG", "RA_OBJ", "RA_DEG", "OBJRA", "CRVAL1"),

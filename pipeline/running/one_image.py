@@ -184,10 +184,20 @@ async def _outcome(
         if result is None:
             return outcome("dropped", step=context.failed_step or "", error=context.ended_because or "")
         kept = await _keep(result, name, setting, context)
-        return outcome("done", kept=kept)
+        return outcome("done", kept=kept, notes=_warnings(result, context))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever went wrong is this image's outcome
         lines = "".join(traceback.format_exception(error))
         return outcome("failed", step=context.failed_step or READ, error=explain(error), traceback=lines)
+
+
+def _warnings(image: Image, context: RunContext) -> tuple[str, ...]:
+    """What the chain went on without, and why."""
+    warned = {step for step, _, how in context.timings if how == "warned"}
+    return tuple(
+        f"went on without {activity.step}: {activity.message}"
+        for activity in image.provenance
+        if activity.outcome == "warned" and activity.step in warned
+    )
 
 
 async def _read(path: Path, pipeline: Pipeline, setting: Setting, context: RunContext) -> Image:

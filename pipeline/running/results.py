@@ -115,6 +115,8 @@ class Results(Sequence[Image]):
     def summary(self) -> str:
         """What a person needs after a run: how many, how long, where, and each failure with its step and reason."""
         counts = [f"{len(self.done)} done"]
+        if warned := sum(any(how == "warned" for _, _, how in outcome.timings) for outcome in self.done):
+            counts[0] += f" ({warned} with warnings)"
         if self.resumed:
             counts[0] += f" ({len(self.resumed)} by an earlier run)"
         if self.dropped:

@@ -12,14 +12,15 @@ from ...images import Image, ImageError, PixelFlag
 from ...images.keywords import keyword_for
 from ...images.sections import Amplifier, Section, amplifiers
 from ..processor import Processor
+from .bleeding import flag_bled
 from .corrections.linearity import Linearity
 from .corrections.overscan import Method, mark_overscan
-from .corrections.saturation import Direction, bled_columns, saturated_pixels
+from .corrections.saturation import Direction, saturated_pixels
 from .corrections.trim import header_of_trimmed, trim_section, without_sections
 from .folding import as_flags, folded
 from .masters import Kind, Master, MasterSource, MissingMasterError, Search, check_fit
 from .readout import Readout
-from .reduction import Reduced, linearised, reduce_frame
+from .reduction import Reduced, linearised, readable, reduce_frame
 from .units import in_counts, known_gain, known_read_noise, mark_electrons
 
 CARDS: dict[Kind, tuple[str, str]] = {
@@ -96,7 +97,10 @@ class Calibration(Processor):
     trim: Section | bool = Field(True, description="what remains of the frame; true takes the header's section")
     linearity: Linearity | None = Field(None, description="linearity correction: its coefficients or table")
     saturation: PositiveFloat | None = Field(None, description="saturation level [adu]; None takes the header's")
-    bleeding: Direction = Field("columns", description="along which charge of saturated pixels runs")
+    bleeding: PositiveFloat = Field(
+        0.8, description="pixels that hang together with saturated ones and are above this fraction of the level, too"
+    )
+    direction: Direction = Field("columns", description="along which charge of saturated pixels runs")
     grow: NonNegativeInt = Field(1, description="pixels more at both ends of what has bled [px]")
     keep_raw: bool = Field(False, description="keep the raw pixels in the plane raw")
     threads: PositiveInt = Field(1, description="threads for one frame; more than one only helps a single frame")
@@ -222,17 +226,20 @@ class Calibration(Processor):
 
         Where the kernel has seen raw pixels, it has flagged the saturated ones, and only their columns need a look.
         """
-        if known and self.bleeding == "none":
+        if known and self.direction == "none":
             return
-        if not known or self.bleeding == "rows":
-            flags = saturated_pixels(raw, level, grow=self.grow, direction=self.bleeding)[section.slices]
+        if not known or self.direction == "rows":
+            flags = saturated_pixels(raw, level, grow=self.grow, direction=self.direction, bleeding=self.bleeding)[
+                section.slices
+            ]
             result.mask[flags] |= np.uint8(PixelFlag.SATURATED)
             return
-        columns = result.saturated_columns
-        if not columns.size:
-            return
-        bled = bled_columns(raw[section.y0 : section.y1, columns], level, grow=self.grow)
-        result.mask[:, columns - section.x0] |= np.multiply(bled, int(PixelFlag.SATURATED), dtype=np.uint8)
+        if result.saturated_columns.size:
+            limit = np.float32(min(self.bleeding, 1.0) * level)
+            flag_bled(
+                readable(raw), section.x0, section.y0, result.saturated_rows, result.saturated_columns,
+                np.float32(level), limit, self.grow, result.mask,
+            )  # fmt: skip
 
     def _write_header(self, image: Image, readout: Readout, masters: list[Master], not_applied: list[str]) -> None:
         header = image.header

@@ -15,7 +15,7 @@ for _array in (NONE, NO_FLAGS):
 def calibrate(
     raw, level, offset, gain_over_flat, floor, flat_variance, flags, given,
     inverse_gain, dark_limit, level_variance, saturation,
-    x, y, from_row, to_row, width, out_x, out_y, out, error, mask, columns,
+    x, y, from_row, to_row, width, out_x, out_y, out, error, mask, rows, columns,
 ):  # fmt: skip
     """out = (raw - level - offset) g; error² = max(out s + floor, s² limit) + (g σ_level)² + out² f, with s = g / gain.
 
@@ -56,8 +56,8 @@ def calibrate(
         Where the region begins in the result.
     out, error, mask : (h, w) float32, float32, uint8 arrays
         The result; an `error` of (0, 0) is not computed.
-    columns : (W,) uint8 array
-        Becomes non-zero where a column of the raw frame holds a saturated pixel.
+    rows, columns : (H,), (W,) uint8 arrays
+        Become non-zero where a row or column of the raw frame holds a saturated pixel of the region.
     """
     for row in range(from_row, to_row):
         source = raw[y + row, x : x + width]
@@ -89,10 +89,13 @@ def calibrate(
             for i in range(width):
                 out_row[i] = (np.float32(source[i]) - base - offset_row[i]) * gain_row[i]
         columns_row = columns[x : x + width]
+        any_hit = np.uint8(0)
         for i in range(width):
             hit = np.uint8(SATURATED) if source[i] >= saturation else np.uint8(0)
             columns_row[i] |= hit
             mask_row[i] = hit
+            any_hit |= hit
+        rows[y + row] |= any_hit
         if flags.size > 0:
             known = flags[at, out_x:end]
             for i in range(width):

@@ -324,7 +324,7 @@ def check_fit(master: Master, image: Image, shape: tuple[int, int]) -> None:
             f"the {what} had its overscan subtracted, {image.label} has not; subtract the overscan first (Overscan)"
         )
     if master.kind == "flat":
-        level = flat_level(master.image())
+        level = CACHE.get(("level", master.identity), lambda: flat_level(master.image()), lambda _: 64)
         if not 0.1 < level < 10:
             raise ImageError(f"the {what} is not normalised: its level is {level:.4g}, not about 1")
 

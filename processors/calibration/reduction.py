@@ -44,13 +44,14 @@ class Reduced:
         One standard deviation [electron].
     mask : (H, W) uint8 array
         Flags.
-    saturated_columns : (N,) array of int
-        Columns of the raw frame with pixels at or above the saturation level.
+    saturated_rows, saturated_columns : (N,), (M,) arrays of int
+        Rows and columns of the raw frame with pixels at or above the saturation level.
     """
 
     data: np.ndarray
     uncertainty: np.ndarray | None
     mask: np.ndarray
+    saturated_rows: np.ndarray
     saturated_columns: np.ndarray
 
 
@@ -98,18 +99,18 @@ def reduce_frame(
     pixels = readable(raw)
     flags = NO_FLAGS if given is None else read_only(given)
 
-    def run(index: int, first: int, last: int) -> np.ndarray:
+    def run(index: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         region, level = regions[index], levels[index]
-        columns = np.zeros(raw.shape[1], dtype=np.uint8)
+        rows, columns = (np.zeros(length, dtype=np.uint8) for length in raw.shape)
         calibrate(
             pixels, read_only(level.rows), masters.offset, masters.gain_over_flat, masters.floor,
             masters.flat_variance, masters.flags, flags,
             np.float32(1 / region.gain), np.float32(masters.dark_limits[index]), np.float32(level.variance),
             np.float32(np.nan if saturation is None else saturation),
             region.source.x0, region.source.y0, first, last, region.source.shape[1], region.x, region.y,
-            out, error, mask, columns,
+            out, error, mask, rows, columns,
         )  # fmt: skip
-        return columns
+        return rows, columns
 
     jobs = [
         (index, first, last)
@@ -121,7 +122,8 @@ def reduce_frame(
     else:
         with ThreadPoolExecutor(threads) as pool:
             hit = list(pool.map(lambda job: run(*job), jobs))
-    return Reduced(out, error if with_uncertainty else None, mask, np.flatnonzero(np.bitwise_or.reduce(hit)))
+    rows, columns = (np.flatnonzero(np.bitwise_or.reduce(found)) for found in zip(*hit, strict=True))
+    return Reduced(out, error if with_uncertainty else None, mask, rows, columns)
 
 
 def _blocks(rows: int, count: int) -> list[tuple[int, int]]:

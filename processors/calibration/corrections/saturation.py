@@ -44,20 +44,9 @@ def saturated_pixels(
         return found
     along, view = (data, found) if direction == "columns" else (data.T, found.T)
     columns = np.flatnonzero(view.any(axis=0))
-    view[:, columns] = bled_columns(along[:, columns], level, bleeding=bleeding, grow=grow)
+    core = view[:, columns]
+    view[:, columns] = _grown(_runs_with(along[:, columns] >= min(bleeding, 1.0) * level, core), grow)
     return found
-
-
-def bled_columns(columns: np.ndarray, level: float, *, bleeding: float = 0.8, grow: int = 1) -> np.ndarray:
-    """Which pixels of some columns are saturated or reached by bleeding; see :func:`saturated_pixels`.
-
-    Parameters
-    ----------
-    columns : (H, N) array
-        Raw pixels of columns, which need not be neighbours [adu].
-    """
-    core = columns >= level
-    return _grown(_runs_with(columns >= min(bleeding, 1.0) * level, core), grow)
 
 
 def _runs_with(candidates: np.ndarray, seeds: np.ndarray) -> np.ndarray:

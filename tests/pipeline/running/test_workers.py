@@ -119,6 +119,17 @@ def test_printing_steps_disturb_nobody(hazards, make_frames, capfd):
     assert capfd.readouterr().err.count("hello from a step") == 2
 
 
+def test_a_steps_time_limit_holds_in_workers_and_what_was_left_out_is_told(hazards, make_frames, tmp_path):
+    steps = [{"processor": hazards.Hazard(), "timeout": 0.3, "on_error": "warn"}, hazards.Keep()]
+
+    results = run_pipeline(Pipeline(steps=steps), make_frames("hang", "c", "hang"), output=tmp_path / "out", workers=2)
+
+    assert len(results.done) == 3
+    assert [len(outcome.notes) for outcome in results.outcomes] == [1, 0, 1]
+    assert results.outcomes[0].notes == ("went on without Hazard: not finished within 0.3 s",)
+    assert "3 done (2 with warnings)" in results.summary()
+
+
 def test_workers_are_replaced(hazards, make_frames, tmp_path):
     marks = tmp_path / "marks"
     marks.mkdir()

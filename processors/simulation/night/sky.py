@@ -1,0 +1,104 @@
+"""The fields of a simulated night: the one that is followed, with its stars to watch, and the blank one for flats."""
+
+import numpy as np
+from astropy.table import Table, vstack
+
+from ....images.coordinates import celestial_wcs
+from ..exposure import pointing
+from ..field import make_sky
+from .light_curves import PulsatingStar, TransitingPlanet
+
+CLEARED = 14.0
+"""No other source lies as near as this to a star that is to be watched [px]."""
+
+PLACES = {"variable": (0.60, 0.57), "transit": (0.37, 0.44)}
+"""Where the stars to watch lie, in sides of the frame."""
+
+COMPARISONS = ((0.22, 0.70), (0.46, 0.81), (0.80, 0.74), (0.77, 0.26), (0.30, 0.21), (0.53, 0.33))
+"""Where steady stars of similar brightness lie, in sides of the frame."""
+
+
+def target_field(
+    shape: tuple[int, int],
+    *,
+    center: tuple[float, float],
+    pixel_scale: float,
+    rotation: float,
+    border: float,
+    variable: PulsatingStar,
+    transit: TransitingPlanet,
+    filters: tuple[str, ...],
+    seed: int,
+) -> Table:
+    """Stars and galaxies, and among them those whose light is followed.
+
+    Returns
+    -------
+    Table
+        As :func:`.field.make_sky` makes it, with ``id``, ``role`` ("variable", "transit", "comparison" or "") and a
+        magnitude for each filter, ``mag_R`` …; brightest first.
+    """
+    rng = np.random.default_rng([seed, 5])
+    wcs = pointing(shape, ra=center[0], dec=center[1], pixel_scale=pixel_scale, rotation=rotation)
+    scene = make_sky(
+        shape,
+        wcs=wcs,
+        border=border,
+        galaxies=round((shape[0] + 2 * border) * (shape[1] + 2 * border) * 200 / 1024**2),
+        star_magnitudes=(12.0, 22.5),
+        galaxy_magnitudes=(14.5, 22.5),
+        rng=rng,
+    )
+    star = np.asarray(scene["type"]) == "star"
+    scene["color"] = np.where(star, np.clip(rng.normal(0.5, 0.22, len(scene)), 0.0, 1.3), 0.75)
+    scene["role"] = np.full(len(scene), "", dtype="U10")
+    projection = celestial_wcs(wcs)
+    if projection is None:
+        raise ValueError("the header describes no celestial coordinates; make it with pointing()")
+    x, y = projection.all_world2pix(np.asarray(scene["ra"]), np.asarray(scene["dec"]), 0)
+    roles = [*PLACES, *["comparison"] * len(COMPARISONS)]
+    places = np.array([*PLACES.values(), *COMPARISONS]) * (shape[1] - 1, shape[0] - 1)
+    for place in places:
+        keep = np.hypot(x - place[0], y - place[1]) > CLEARED
+        scene, x, y = scene[keep], x[keep], y[keep]
+    ra, dec = projection.all_pix2world(places[:, 0], places[:, 1], 0)
+    steady = len(COMPARISONS)
+    watched = Table(
+        {
+            "type": np.full(len(roles), "star"),
+            "mag": np.array([variable.mag, transit.mag, *np.linspace(14.7, 15.7, steady)]),
+            "r_e": np.zeros(len(roles)),
+            "sersic_index": np.zeros(len(roles)),
+            "axis_ratio": np.ones(len(roles)),
+            "theta": np.zeros(len(roles)),
+            "ra": ra,
+            "dec": dec,
+            "color": np.array([variable.color, transit.color, *rng.uniform(0.3, 0.6, steady)]),
+            "role": np.array(roles, dtype="U10"),
+        }
+    )
+    scene = vstack([watched, scene], metadata_conflicts="silent")
+    scene.sort("mag")
+    scene["id"] = np.arange(1, len(scene) + 1)
+    for name in filters:
+        scene[f"mag_{name}"] = scene["mag"] + SHARE_OF_COLOR.get(name, 0.0) * scene["color"]
+    return scene
+
+
+SHARE_OF_COLOR = {"B": 2.3, "V": 1.0, "R": 0.0, "I": -0.9}
+"""Difference of a magnitude from that in R, in units of V - R, along the sequence of ordinary stars."""
+
+
+def blank_field(shape: tuple[int, int], *, center: tuple[float, float], pixel_scale: float, seed: int) -> Table:
+    """A field with few stars, where twilight flats are taken."""
+    border = 80.0
+    count = (shape[0] + 2 * border) * (shape[1] + 2 * border) * 45 / 1024**2
+    return make_sky(
+        shape,
+        wcs=pointing(shape, ra=center[0], dec=center[1], pixel_scale=pixel_scale),
+        border=border,
+        stars=round(count),
+        galaxies=0,
+        star_magnitudes=(12.5, 18.0),
+        rng=np.random.default_rng([seed, 6]),
+    )
