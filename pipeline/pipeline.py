@@ -159,6 +159,10 @@ class Pipeline(Processor):
         text = json.dumps([versions, recipe], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def __repr__(self) -> str:
+        steps = " | ".join(repr(step.processor) for step in self.steps)
+        return f"<Pipeline {self.name}: {steps}>" if self.name else steps
+
     def __or__(self, other: Any) -> "Pipeline":
         return Pipeline.of(self, other)
 

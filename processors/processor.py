@@ -17,11 +17,12 @@ complete from, and the reference documentation:
 >>> positive = await Invert()(negative)
 """
 
+import difflib
 import inspect
 from collections.abc import Callable, Sequence, Set
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -66,6 +67,18 @@ class Processor(BaseModel):
     writes: ClassVar[Set[str]] = frozenset()
     sequential: ClassVar[bool] = False
     composite: ClassVar[bool] = False
+
+    if not TYPE_CHECKING:  # type checkers and editors see the parameters of each subclass
+
+        def __init__(self, **parameters: Any) -> None:
+            for name in parameters.keys() - type(self).model_fields.keys():
+                near = difflib.get_close_matches(name, type(self).model_fields, n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(type(self).model_fields) or 'none'}"
+                raise TypeError(f"{type(self).__name__} has no parameter '{name}'; {hint}")
+            super().__init__(**parameters)
+
+        # Validation from YAML reports unknown keys itself, all at once, and must not come through here.
+        __init__.__pydantic_base_init__ = True
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

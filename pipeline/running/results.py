@@ -123,7 +123,8 @@ class Results(Sequence[Image]):
             counts.append(f"{len(self.dropped)} ended on the way")
         if self.failed:
             counts.append(f"{len(self.failed)} failed")
-        lines = [f"{', '.join(counts)} in {spell(self.seconds)} -> {shown(self.run.output)}/"]
+        where = f" -> {shown(self.run.output)}/" if any(outcome.products for outcome in self.outcomes) else ""
+        lines = [f"{', '.join(counts)} in {spell(self.seconds)}{where}"]
         lines += [f"  {outcome.path.name}  {reason(outcome)}" for outcome in self.failed]
         lines += [f"  {outcome.path.name}  {note}" for outcome in self.outcomes for note in outcome.notes]
         lines += [f"  {warning}" for warning in self.run.warnings]
@@ -180,7 +181,10 @@ def image_of(outcome: Outcome) -> Image:
     kept = () if outcome.kept is None else (outcome.kept,)
     for candidate in (*reversed(outcome.products), *kept):
         if holds_pixels(candidate):
-            return Image.from_file(candidate)
+            image = Image.from_file(candidate)
+            if candidate == outcome.kept:
+                image.name = outcome.path.name
+            return image
     raise ImageError(
         f"{outcome.path.name}: the chain saves no image; add the step Save, or run it with keep=True to keep a copy"
     )

@@ -64,43 +64,54 @@ class Background:
         return np.maximum(self._at(self.rms_mesh, x, y), 0.0)
 
     def _at(self, mesh: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        from .spline import curvature_operator, spline_weights
+        from .spline import spline_weights
 
-        rows = []
-        for position, box, length, count in zip((y, x), self.box, self.shape, mesh.shape, strict=True):
-            inside = np.clip(np.nan_to_num(np.asarray(position, dtype=np.float64)), 0, length - 1)
-            cell, weights = spline_weights(inside, box, count)
-            right = np.minimum(cell + 1, count - 1)
-            operator, identity = curvature_operator(count), np.eye(count)
-            rows.append(
-                weights[0, :, None] * identity[cell]
-                + weights[1, :, None] * identity[right]
-                + weights[2, :, None] * operator[cell]
-                + weights[3, :, None] * operator[right]
+        inside = [
+            np.clip(np.nan_to_num(np.asarray(position, dtype=np.float64)), 0, length - 1)
+            for position, length in zip((y, x), self.shape, strict=True)
+        ]
+        row, down = spline_weights(inside[0], self.box[0], mesh.shape[0])
+        column, across = spline_weights(inside[1], self.box[1], mesh.shape[1])
+        left, right = column, np.minimum(column + 1, mesh.shape[1] - 1)
+        values, bends = self._between_rows(mesh, row, down)
+        n = np.arange(len(column))
+        return (
+            across[0] * values[n, left]
+            + across[1] * values[n, right]
+            + (across[2] * bends[n, left] + across[3] * bends[n, right])
+        )
+
+    def _between_rows(self, mesh: np.ndarray, row: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The spline and its second derivative along x at the columns of the mesh, for N positions in y, (N, nx) each."""
+        from .spline import curvature_operator
+
+        # einsum and not @: a product of small matrices would wake BLAS's threads, which spin on for a while.
+        down, along = curvature_operator(mesh.shape[0]), curvature_operator(mesh.shape[1])
+        next_row = np.minimum(row + 1, mesh.shape[0] - 1)
+
+        def interpolated(nodes: np.ndarray) -> np.ndarray:
+            bent = np.einsum("ij,jk->ik", down, nodes)
+            return (
+                weights[0, :, None] * nodes[row]
+                + weights[1, :, None] * nodes[next_row]
+                + weights[2, :, None] * bent[row]
+                + weights[3, :, None] * bent[next_row]
             )
-        return np.einsum("nx,nx->n", rows[0] @ mesh, rows[1])
+
+        return interpolated(mesh), interpolated(np.einsum("ij,kj->ik", mesh, along))
 
     def _map(self, mesh: np.ndarray, data: np.ndarray | None = None) -> np.ndarray:
-        from .spline import curvature_operator, spline_rows, spline_weights
+        from .spline import spline_rows, spline_weights
 
         height, width = self.shape
-        ny, nx = mesh.shape
-        cell, weights = spline_weights(np.arange(height), self.box[0], ny)
-        right = np.minimum(cell + 1, ny - 1)
-        bent = curvature_operator(ny) @ mesh
-        nodes = (
-            weights[0, :, None] * mesh[cell]
-            + weights[1, :, None] * mesh[right]
-            + weights[2, :, None] * bent[cell]
-            + weights[3, :, None] * bent[right]
-        )
-        curvatures = nodes @ curvature_operator(nx).T
+        nx = mesh.shape[1]
+        values, bends = self._between_rows(mesh, *spline_weights(np.arange(height), self.box[0], mesh.shape[0]))
         cell, weights = spline_weights(np.arange(width), self.box[1], nx)
         starts = np.append(np.searchsorted(cell, np.arange(max(nx - 1, 1))), width).astype(np.int64)
         out = np.empty(self.shape, dtype=np.float32)
         spline_rows(
-            nodes.astype(np.float32),
-            curvatures.astype(np.float32),
+            values.astype(np.float32),
+            bends.astype(np.float32),
             starts,
             weights.astype(np.float32),
             np.empty((0, 0), dtype=np.float32) if data is None else data,

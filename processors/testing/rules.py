@@ -39,7 +39,7 @@ def is_documented(bench: Bench) -> Iterator[str]:
     kind = type(bench.processor)
     if not (kind.__dict__.get("__doc__") or "").strip():
         yield f"{bench.name} has no docstring; its first line is what users see in lists"
-    if isinstance(bench.processor, FunctionProcessor):
+    if _is_function(bench):
         return
     silent = [name for name, field in kind.model_fields.items() if not field.description]
     if silent:
@@ -90,6 +90,11 @@ def leaves_its_input_alone(bench: Bench) -> Iterator[str]:
         yield f"it changes its input: {listed(names)}; work on image.copy(), image.replace(…) or image.edit(…)"
 
 
+def _is_function(bench: Bench) -> bool:
+    """Whether it was made from a plain function, which declares nothing and may read and change anything."""
+    return isinstance(bench.processor, FunctionProcessor)
+
+
 def keeps_what_it_does_not_write(bench: Bench) -> Iterator[str]:
     """It changes only what ``writes`` declares, and hands everything else on."""
     if bench.processor.composite:
@@ -103,6 +108,8 @@ def keeps_what_it_does_not_write(bench: Bench) -> Iterator[str]:
     gone = [n for n in lost(before, after) if not declared(n, bench.writes) and n not in ignored]
     if gone:
         yield f"it drops {listed(gone)}; hand on what you do not use: return image.replace(…), not Image(…)"
+    if _is_function(bench):
+        return
     others = [n for n in changed(before, after) if n not in gone and not declared(n, bench.writes) and n not in ignored]
     if others:
         yield f"it changes {listed(others)}, which its writes does not declare"
@@ -148,8 +155,8 @@ def names_what_is_missing(bench: Bench) -> Iterator[str]:
 
 def declares_what_it_reads(bench: Bench) -> Iterator[str]:
     """It works on an image that has only what ``reads`` declares."""
-    if bench.processor.composite:
-        return  # what its steps declare is checked for each of them
+    if bench.processor.composite or _is_function(bench):
+        return  # what the steps of a composite declare is checked for each of them
     outcome = bench.run(reduced_to(bench.image, bench.may_read))
     if outcome.error is not None:
         yield f"on an image that has only what its reads declares it {outcome.what_happened()}"

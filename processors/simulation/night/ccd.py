@@ -1,5 +1,6 @@
 """A CCD with everything that a calibration has to undo: the camera of a simulated night."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,10 +29,12 @@ class CCDCamera(Camera):
         1.0, description="fixed pattern: ramps at the first rows and columns, stripes; 1 is typical"
     )
     bias_drift: NonNegativeFloat = Field(1.5, description="wandering of the level during the night [adu]")
-    row_noise: NonNegativeFloat = Field(0.15, description="noise that the pixels of a row share, overscan included [adu]")
+    row_noise: NonNegativeFloat = Field(
+        0.15, description="noise that the pixels of a row share, overscan included [adu]"
+    )
     dark_current: NonNegativeFloat = Field(0.05, description="charge that heat frees in a good pixel [electron/s]")
     glow: NonNegativeFloat = Field(0.3, description="light of the output amplifier in its corner [electron/s]")
-    hot_pixels: float = Field(8e-4, ge=0, lt=1, description="part of the pixels with a much larger dark current")
+    hot_pixels: float = Field(4e-4, ge=0, lt=1, description="part of the pixels with a much larger dark current")
     bad_columns: NonNegativeInt = Field(3, description="columns that are dead, or hot, or dead above a defect")
     dead_pixels: float = Field(3e-5, ge=0, lt=1, description="part of the pixels that see little light")
     pixel_response: NonNegativeFloat = Field(0.01, description="standard deviation of the response of the pixels")
@@ -62,7 +65,18 @@ class CCDMaps:
     bad: np.ndarray
 
 
-def make_maps(camera: CCDCamera, shape: tuple[int, int], filters: tuple[str, ...], seed: int) -> CCDMaps:
+CLEAR = 22
+"""No defect lies as near as this to a star that is to be watched: an observer points the telescope so [px]."""
+
+
+def make_maps(
+    camera: CCDCamera,
+    shape: tuple[int, int],
+    filters: tuple[str, ...],
+    seed: int,
+    *,
+    clear: Sequence[tuple[float, float]] = (),
+) -> CCDMaps:
     """The properties of every pixel.
 
     Parameters
@@ -75,10 +89,13 @@ def make_maps(camera: CCDCamera, shape: tuple[int, int], filters: tuple[str, ...
         Names of the filters.
     seed : int
         Start of the random numbers.
+    clear : sequence of (float, float)
+        Places (x, y) around which no pixel is hot or dead [px].
     """
     rng = np.random.default_rng([seed, 1])
-    dark, quantum = _dark_current(camera, shape, rng), _pixel_response(camera, shape, rng)
-    for kind, column, first in _bad_columns(camera, shape, rng):
+    free = _free(shape, clear)
+    dark, quantum = _dark_current(camera, shape, free, rng), _pixel_response(camera, shape, free, rng)
+    for kind, column, first in _bad_columns(camera, shape, clear, rng):
         if kind == "hot":
             dark[first:, column] += rng.uniform(5, 25)
         else:
@@ -216,28 +233,42 @@ def _bias_pattern(camera: CCDCamera, shape: tuple[int, int], rng: np.random.Gene
     return (camera.bias_structure * pattern).astype(np.float32)
 
 
-def _dark_current(camera: CCDCamera, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def _free(shape: tuple[int, int], clear: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Where pixels may be hot or dead."""
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    free = np.ones(shape, dtype=bool)
+    for place in clear:
+        free &= np.hypot(x - place[0], y - place[1]) > CLEAR
+    return free
+
+
+def _dark_current(camera: CCDCamera, shape: tuple[int, int], free: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = shape
     y, x = np.arange(height, dtype=np.float32)[:, None] / height, np.arange(width, dtype=np.float32) / width
     dark = camera.dark_current * rng.lognormal(0, 0.25, shape)
     dark += camera.glow * np.exp(-np.hypot(1 - x, 1 - y) / 0.12)
-    hot = rng.random(shape) < camera.hot_pixels
+    hot = (rng.random(shape) < camera.hot_pixels) & free
     dark[hot] += 10 ** rng.uniform(np.log10(HOT), 3, int(hot.sum()))
     return dark.astype(np.float32)
 
 
-def _pixel_response(camera: CCDCamera, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def _pixel_response(
+    camera: CCDCamera, shape: tuple[int, int], free: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     response = 1 + camera.pixel_response * rng.standard_normal(shape)
     waves = gaussian_filter(rng.standard_normal(shape), 0.09 * max(shape), mode="wrap")
     response *= 1 + camera.coating * waves / max(float(waves.std()), 1e-12)
-    dead = rng.random(shape) < camera.dead_pixels
+    dead = (rng.random(shape) < camera.dead_pixels) & free
     response[dead] *= rng.uniform(0.05, 0.6, int(dead.sum()))
     return np.maximum(response, 0.01).astype(np.float32)
 
 
-def _bad_columns(camera: CCDCamera, shape: tuple[int, int], rng: np.random.Generator) -> list[tuple[str, int, int]]:
+def _bad_columns(
+    camera: CCDCamera, shape: tuple[int, int], clear: Sequence[tuple[float, float]], rng: np.random.Generator
+) -> list[tuple[str, int, int]]:
     """Kind, column and first row of each; charge is read towards row 0, so a defect spoils what lies above it."""
-    columns = rng.choice(shape[1], size=min(camera.bad_columns, shape[1]), replace=False)
+    possible = [x for x in range(shape[1]) if all(abs(x - place[0]) > CLEAR for place in clear)]
+    columns = rng.choice(possible, size=min(camera.bad_columns, len(possible)), replace=False)
     kinds = ("dead above", "hot", "dead")
     found = []
     for number, column in enumerate(columns):

@@ -127,6 +127,12 @@ def _light_within(radius: np.ndarray | float, linear: float, quadratic: float) -
     """Integral of the intensity over the disk within a radius from the centre of the star."""
     square = np.asarray(radius, dtype=float) ** 2
     mu3 = (1 - (1 - square) ** 1.5) / 3
-    return 2 * np.pi * (
-        square / 2 * (1 - linear - quadratic) + (linear + 2 * quadratic) * mu3 - quadratic * (square / 2 - square**2 / 4)
+    return (
+        2
+        * np.pi
+        * (
+            square / 2 * (1 - linear - quadratic)
+            + (linear + 2 * quadratic) * mu3
+            - quadratic * (square / 2 - square**2 / 4)
+        )
     )

@@ -17,6 +17,20 @@ PLACES = {"variable": (0.60, 0.57), "transit": (0.37, 0.44)}
 COMPARISONS = ((0.22, 0.70), (0.46, 0.81), (0.80, 0.74), (0.77, 0.26), (0.30, 0.21), (0.53, 0.33))
 """Where steady stars of similar brightness lie, in sides of the frame."""
 
+BRIGHT = {11.3: (0.88, 0.52), 12.4: (0.10, 0.42)}
+"""Magnitudes and places of stars that saturate and bleed, in sides of the frame."""
+
+
+def watched_places(shape: tuple[int, int]) -> np.ndarray:
+    """Where the stars to watch and those to compare them with lie on the first frame.
+
+    Returns
+    -------
+    (N, 2) array
+        x and y: the variable star, the one with a planet, then those for comparison [px].
+    """
+    return np.array([*PLACES.values(), *COMPARISONS]) * (shape[1] - 1, shape[0] - 1)
+
 
 def target_field(
     shape: tuple[int, int],
@@ -45,7 +59,7 @@ def target_field(
         wcs=wcs,
         border=border,
         galaxies=round((shape[0] + 2 * border) * (shape[1] + 2 * border) * 200 / 1024**2),
-        star_magnitudes=(12.0, 22.5),
+        star_magnitudes=(13.0, 22.5),
         galaxy_magnitudes=(14.5, 22.5),
         rng=rng,
     )
@@ -57,23 +71,26 @@ def target_field(
         raise ValueError("the header describes no celestial coordinates; make it with pointing()")
     x, y = projection.all_world2pix(np.asarray(scene["ra"]), np.asarray(scene["dec"]), 0)
     roles = [*PLACES, *["comparison"] * len(COMPARISONS)]
-    places = np.array([*PLACES.values(), *COMPARISONS]) * (shape[1] - 1, shape[0] - 1)
+    places = watched_places(shape)
     for place in places:
         keep = np.hypot(x - place[0], y - place[1]) > CLEARED
         scene, x, y = scene[keep], x[keep], y[keep]
+    bright = np.array(list(BRIGHT.values())) * (shape[1] - 1, shape[0] - 1) + rng.uniform(-0.03, 0.03, 2) * min(shape)
+    places = np.concatenate([places, bright])
     ra, dec = projection.all_pix2world(places[:, 0], places[:, 1], 0)
+    roles += [""] * len(BRIGHT)
     steady = len(COMPARISONS)
     watched = Table(
         {
             "type": np.full(len(roles), "star"),
-            "mag": np.array([variable.mag, transit.mag, *np.linspace(14.7, 15.7, steady)]),
+            "mag": np.array([variable.mag, transit.mag, *np.linspace(14.7, 15.7, steady), *BRIGHT]),
             "r_e": np.zeros(len(roles)),
             "sersic_index": np.zeros(len(roles)),
             "axis_ratio": np.ones(len(roles)),
             "theta": np.zeros(len(roles)),
             "ra": ra,
             "dec": dec,
-            "color": np.array([variable.color, transit.color, *rng.uniform(0.3, 0.6, steady)]),
+            "color": np.array([variable.color, transit.color, *rng.uniform(0.3, 0.6, steady + len(BRIGHT))]),
             "role": np.array(roles, dtype="U10"),
         }
     )

@@ -1,0 +1,1 @@
+"""A night reduced: frames sorted, masters built, the science chain run, and a report."""

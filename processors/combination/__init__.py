@@ -1,0 +1,1 @@
+"""Several frames into one, and the master frames that come of it."""

@@ -1,0 +1,158 @@
+"""Light curves relative to an ensemble of comparison stars, and how variable a star is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ROUNDS = 12
+FEWEST_COMPARISONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """N stars on T frames, freed of what is common to all.
+
+    Attributes
+    ----------
+    relative : (N, T) array
+        Flux relative to the star's own median and to the ensemble; about 1.
+    error : (N, T) array
+        Its standard deviation: of the star and of the ensemble.
+    transparency : (T,) array
+        What all stars have in common on a frame, relative to its median.
+    comparison : (N,) bool array
+        The stars of the ensemble.
+    """
+
+    relative: np.ndarray
+    error: np.ndarray
+    transparency: np.ndarray
+    comparison: np.ndarray
+
+
+def ensemble_photometry(flux: np.ndarray, error: np.ndarray, candidates: np.ndarray | None = None) -> Ensemble:
+    """Relative light curves of stars: each is compared with the weighted mean of the others that are constant.
+
+    Weights are the inverse variance of each comparison star over the series, as it turns out (at least its formal
+    error). Stars that vary more than their error and the scatter of their equals allow are taken out of the ensemble,
+    and the rest is done again until nothing changes. A star is never compared with itself.
+
+    Parameters
+    ----------
+    flux, error : (N, T) arrays
+        Flux of each star on each frame, and its standard deviation; NaN where it was not measured.
+    candidates : (N,) bool array
+        Stars that may be comparisons; by default those that were measured on every frame.
+
+    Returns
+    -------
+    Ensemble
+
+    Raises
+    ------
+    ValueError
+        There are fewer than three comparison stars, or fewer than three frames.
+
+    References
+    ----------
+    Honeycutt, R. K. 1992, PASP 104, 435.
+    Broeg, C., Fernández, M. & Neuhäuser, R. 2005, AN 326, 134.
+    """
+    flux, error = np.array(flux, dtype=float), np.array(error, dtype=float)
+    unknown = ~(np.isfinite(flux) & (error > 0))
+    flux[unknown] = error[unknown] = np.nan
+    if flux.ndim != 2 or flux.shape[1] < 3:
+        raise ValueError("a light curve needs three frames or more")
+    with np.errstate(invalid="ignore"):
+        middle = _median(flux, axis=1)
+    whole = np.isfinite(flux).all(axis=1) & (middle > 0)
+    chosen = whole if candidates is None else whole & np.asarray(candidates, bool)
+    if chosen.sum() < FEWEST_COMPARISONS:
+        raise ValueError(f"{int(chosen.sum())} stars were measured on every frame; three or more can be compared")
+    scaled = flux / middle[:, None]
+    formal = error / middle[:, None]
+    scatter = np.maximum(_median(formal, axis=1), 1e-6)
+    for _ in range(ROUNDS):
+        weights = np.where(chosen, 1 / scatter**2, 0.0)
+        common = weights @ np.where(chosen[:, None], scaled, 0.0) / weights.sum()
+        corrected = _against_others(scaled, weights, common)
+        found = _spread(corrected)
+        excess = found / np.maximum(_median(formal, axis=1), 1e-6)
+        kept = chosen & (excess < _limit(excess[chosen]))
+        if kept.sum() < FEWEST_COMPARISONS:
+            break
+        scatter = np.maximum(found, _median(formal, axis=1))
+        if np.array_equal(kept, chosen):
+            break
+        chosen = kept
+    weights = np.where(chosen, 1 / scatter**2, 0.0)
+    common = weights @ np.where(chosen[:, None], scaled, 0.0) / weights.sum()
+    relative = _against_others(scaled, weights, common)
+    level = _median(relative, axis=1)[:, None]
+    shared = np.sqrt(np.nansum(weights[:, None] ** 2 * np.where(chosen[:, None], formal, 0.0) ** 2, axis=0))
+    shared /= weights.sum()
+    with np.errstate(invalid="ignore"):
+        total = np.sqrt((formal / common) ** 2 + (shared / common) ** 2) / level
+    return Ensemble(relative / level, total, common / np.median(common), chosen)
+
+
+def _against_others(scaled: np.ndarray, weights: np.ndarray, common: np.ndarray) -> np.ndarray:
+    """Each star divided by the ensemble without itself."""
+    total = weights.sum()
+    others = total - weights
+    own = np.where(weights[:, None] > 0, weights[:, None] * scaled, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return scaled / ((common * total - own) / others[:, None])
+
+
+def _spread(curves: np.ndarray) -> np.ndarray:
+    """Standard deviation of each curve, with regard to few outliers only as far as they are many."""
+    deviation = curves - _median(curves, axis=1)[:, None]
+    with np.errstate(invalid="ignore"):
+        robust = 1.4826 * _median(np.abs(deviation), axis=1)
+        return np.maximum(robust, np.sqrt(np.nanmean(np.clip(deviation, -5 * robust[:, None], 5 * robust[:, None]) ** 2, axis=1)))
+
+
+def _limit(excess: np.ndarray) -> float:
+    """Above this ratio of scatter and error a star does not count as constant."""
+    middle = float(np.median(excess))
+    return max(middle + 4 * 1.4826 * float(np.median(np.abs(excess - middle))), 1.3 * middle)
+
+
+def _median(values: np.ndarray, axis: int) -> np.ndarray:
+    """Median without NaN; NaN where there is nothing, quietly."""
+    masked = np.ma.masked_invalid(values)
+    return np.ma.filled(np.ma.median(masked, axis=axis), np.nan)
+
+
+def variability(relative: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much, and how steadily, curves differ from constant ones.
+
+    Parameters
+    ----------
+    relative, error : (N, T) arrays
+        Relative flux, and its standard deviation; NaN where it was not measured.
+
+    Returns
+    -------
+    chi2 : (N,) array
+        Reduced χ² of each curve about its mean; 1 for noise.
+    steadiness : (N,) array
+        ``2 / (ratio of the mean square successive difference and the variance)``: 1 for noise, more for a curve that
+        changes slowly.
+
+    References
+    ----------
+    von Neumann, J. 1941, Ann. Math. Statist. 12, 367.
+    """
+    weights = np.where(np.isfinite(relative), 1 / error**2, 0.0)
+    values = np.where(weights > 0, relative, 0.0)
+    count = (weights > 0).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = (weights * values).sum(axis=1) / weights.sum(axis=1)
+        chi2 = (weights * (values - mean[:, None]) ** 2).sum(axis=1) / (count - 1)
+        steps = np.diff(np.where(weights > 0, relative, np.nan), axis=1)
+        successive = np.nanmean(np.where(np.isfinite(steps), steps**2, np.nan), axis=1)
+        variance = np.nanvar(np.where(weights > 0, relative, np.nan), axis=1, ddof=1)
+        steadiness = 2 * variance / successive
+    return chi2, steadiness
