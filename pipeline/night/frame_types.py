@@ -62,18 +62,51 @@ def _rule(frame_type: FrameType, **tests: Any) -> FrameRule:
 
 BIAS_OBJECTS = ["bias", "bias[ _-]*", "bias[0-9]*", "zero", "zero[ _-]*", "master bias"]
 DARK_OBJECTS = ["dark", "dark[_-]*", "dark[0-9]*", "dark frame*", "dark current"]
-FLAT_OBJECTS = ["flat", "flat[ _-]*", "flat[0-9]*", "*[ _-]flat", "*[ _-]flats", "*[ _-]flat[ _-]*", "flats",
-                "domeflat*", "skyflat*", "flatfield*", "twilight"]  # fmt: skip
+FLAT_OBJECTS = [
+    "flat",
+    "flat[ _-]*",
+    "flat[0-9]*",
+    "*[ _-]flat",
+    "*[ _-]flats",
+    "*[ _-]flat[ _-]*",
+    "flats",
+    "domeflat*",
+    "skyflat*",
+    "flatfield*",
+    "twilight",
+]
 ARC_OBJECTS = ["arc", "arcs", "arc[ _-]*", "arcs[ _-]*", "comp", "comparison", "comp lamp*"]
 CALIBRATION_OBJECTS = [*BIAS_OBJECTS, *DARK_OBJECTS, *FLAT_OBJECTS, *ARC_OBJECTS]
-DUBIOUS_OBJECTS = ["*bias*", "*flat*", "*dark*", "*zero*", "*lamp*", "*test*", "*focus*", "*none*", "*unknown*", "*cap*"]
+DUBIOUS_OBJECTS = [
+    "*bias*",
+    "*flat*",
+    "*dark*",
+    "*zero*",
+    "*lamp*",
+    "*test*",
+    "*focus*",
+    "*none*",
+    "*unknown*",
+    "*cap*",
+]
 
 EXPOSED = ["object", "std", "standard", "object,*", "std,*"]
 """Types of frames of the sky. Many control programs write them unless somebody changes the setting."""
 
 RULES: tuple[FrameRule, ...] = (
-    _rule(FrameType.MASTER, image_type=["master*", "combined*", "super bias", "super dark", "super flat", "bad pixels",
-                                        "bad pixel mask", "bpm"]),  # fmt: skip
+    _rule(
+        FrameType.MASTER,
+        image_type=[
+            "master*",
+            "combined*",
+            "super bias",
+            "super dark",
+            "super flat",
+            "bad pixels",
+            "bad pixel mask",
+            "bpm",
+        ],
+    ),
     # A shutter that remained closed for no time makes a bias, whatever the control program calls it.
     _rule(FrameType.BIAS, image_type="dark", exposure_time="0"),
     _rule(FrameType.UNKNOWN, image_type="dark", object_name=BIAS_OBJECTS),
@@ -81,8 +114,10 @@ RULES: tuple[FrameRule, ...] = (
     _rule(FrameType.UNKNOWN, image_type=["bias", "bias,*", "offset"], exposure_time="> 1"),
     _rule(FrameType.BIAS, image_type=["bias", "bias,*", "offset"]),
     _rule(FrameType.FLAT, image_type=["flat*", "*flat", "*flat,*", "twilight"]),
-    _rule(FrameType.ARC, image_type=["arc", "arc *", "arcs", "arclamp", "comp", "comparison", "wave,*", "*,wave",
-                                     "*,wave,*", "wavecal"]),  # fmt: skip
+    _rule(
+        FrameType.ARC,
+        image_type=["arc", "arc *", "arcs", "arclamp", "comp", "comparison", "wave,*", "*,wave", "*,wave,*", "wavecal"],
+    ),
     _rule(FrameType.OTHER, image_type=["focus*", "pointing*", "acquisition*", "acq*", "guid*", "test*", "align*"]),
     # The control program says "object" of everything; the observer has written what it was.
     _rule(FrameType.BIAS, image_type=EXPOSED, object_name=BIAS_OBJECTS, exposure_time="0"),
@@ -94,8 +129,9 @@ RULES: tuple[FrameRule, ...] = (
     _rule(FrameType.SCIENCE, image_type=EXPOSED),
     # No card for the type at all: what was observed and where the telescope pointed say that it is the sky.
     _rule(FrameType.UNKNOWN, image_type="absent", object_name=[*CALIBRATION_OBJECTS, *DUBIOUS_OBJECTS]),
-    _rule(FrameType.SCIENCE, image_type="absent", object_name="present", exposure_time="> 0", ra="present",
-          dec="present"),  # fmt: skip
+    _rule(
+        FrameType.SCIENCE, image_type="absent", object_name="present", exposure_time="> 0", ra="present", dec="present"
+    ),
 )
 """Rules for the headers of common cameras and control programs, in the order in which they are tried."""
 
@@ -154,6 +190,8 @@ def why_unknown(header: fits.Header, rules: Sequence[FrameRule] = RULES) -> str:
     stopped = next((rule for rule in rules if _holds(rule, image)), None)
     if stopped is None and keyword_for(header, "image_type") is not None:
         said += ", a type that no rule knows"
+    elif stopped is not None and stopped not in RULES:
+        said += ", and a rule of the configuration says that this does not tell the type"
     elif stopped is not None and stopped.when.root.get("image_type") != "absent":
         said += ", which contradict each other" if len(facts) > 1 else ""
     elif facts:

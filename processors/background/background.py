@@ -82,7 +82,7 @@ class Background:
         )
 
     def _between_rows(self, mesh: np.ndarray, row: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The spline and its second derivative along x at the columns of the mesh, for N positions in y, (N, nx) each."""
+        """The spline and its second derivative along x at the mesh's columns, for N positions in y: (N, nx) each."""
         from .spline import curvature_operator
 
         # einsum and not @: a product of small matrices would wake BLAS's threads, which spin on for a while.

@@ -91,7 +91,7 @@ def calibrate(
         columns_row = columns[x : x + width]
         any_hit = np.uint8(0)
         for i in range(width):
-            hit = np.uint8(SATURATED) if source[i] >= saturation else np.uint8(0)
+            hit = np.uint8(SATURATED) if np.float32(source[i]) >= saturation else np.uint8(0)
             columns_row[i] |= hit
             mask_row[i] = hit
             any_hit |= hit

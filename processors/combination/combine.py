@@ -15,7 +15,7 @@ from .frames import MEGABYTE, Frame, common_shape, held, level, open_frames
 Method = Literal["mean", "median", "clipped"]
 Center = Literal["median", "mean"]
 Deviation = Literal["mad", "std"]
-ErrorSource = Literal["auto", "scatter", "propagated"]
+ErrorSource = Literal["auto", "scatter", "propagated", "none"]
 Scale = Literal["median", "mean"] | Sequence[float] | None
 
 TILE = 4 * MEGABYTE
@@ -50,9 +50,9 @@ class Rule:
     floor : float
         Least standard deviation for clipping. The deviation of few values is often much too small by chance; the
         known noise of a single frame keeps good values from being lost then.
-    uncertainty : {"auto", "scatter", "propagated"}
+    uncertainty : {"auto", "scatter", "propagated", "none"}
         Where the errors come from: the scatter of the values, the uncertainties of the frames, or (auto) the latter
-        if every frame has one, else the former.
+        if every frame has one, else the former. "none" saves their time; they are NaN then.
     inverse_variance : bool
         Whether values are weighted by 1 / uncertainty²; for mean and clipped.
 
@@ -77,7 +77,7 @@ class Rule:
             "method": ("mean", "median", "clipped"),
             "center": ("median", "mean"),
             "deviation": ("mad", "std"),
-            "uncertainty": ("auto", "scatter", "propagated"),
+            "uncertainty": ("auto", "scatter", "propagated", "none"),
         }
         for name, values in known.items():
             if getattr(self, name) not in values:
@@ -158,7 +158,7 @@ def combine_frames(
     with_errors = _with_errors(frames, rule)
     out = Combined(
         np.empty((height, width), dtype=np.float32),
-        np.empty((height, width), dtype=np.float32),
+        np.full((height, width), np.nan, dtype=np.float32),
         np.empty((height, width), dtype=np.int32),
         tuple(float(scale) for scale in scales),
     )
@@ -311,12 +311,14 @@ class _Reducer:
     def __call__(
         self, cube: np.ndarray, variances: np.ndarray, data: np.ndarray, error: np.ndarray, count: np.ndarray
     ) -> None:
-        propagate = variances.size > 0 and self.rule.uncertainty != "scatter"
+        propagate = variances.size > 0 and self.rule.uncertainty in ("auto", "propagated")
         if self.rule.method == "median":
             self._median(cube, variances, data, error, count, propagate)
             return
         bottom, top, centres, scatter = self.buffers[:, : data.size]
         self._limits(cube, bottom, top, centres)
+        if self.rule.uncertainty == "none":
+            error = scatter  # computed in passing, and thrown away
         if self.is_weighted:
             propagated = error if propagate else NOTHING
             spread = scatter if propagate else error
@@ -354,7 +356,9 @@ class _Reducer:
         count: np.ndarray,
         propagate: bool,
     ) -> None:
-        if propagate:
+        if self.rule.uncertainty == "none":
+            kernels.median(cube, *self.networks, data, count, NOTHING)
+        elif propagate:
             kernels.median(cube, *self.networks, data, count, NOTHING)
             bottom, top = self.buffers[:2, : data.size]
             bottom[:], top[:] = -kernels.LARGEST, kernels.LARGEST
@@ -409,7 +413,7 @@ def _numbers(given: Sequence[float] | None, count: int, what: str) -> np.ndarray
 
 def _with_errors(frames: Sequence[Frame], rule: Rule) -> bool:
     """Whether the uncertainties of the frames are needed and there."""
-    if rule.uncertainty == "scatter" and not rule.inverse_variance:
+    if rule.uncertainty in ("scatter", "none") and not rule.inverse_variance:
         return False
     missing = [frame.name for frame in frames if not frame.has_uncertainty]
     if missing and (rule.uncertainty == "propagated" or rule.inverse_variance):

@@ -78,7 +78,7 @@ class CombineFrames(Processor):
     """
 
     reads = frozenset({"data", "mask?", "uncertainty?"})
-    writes = frozenset({"data", "mask?", "uncertainty", "header.NCOMBINE"})
+    writes = frozenset({"data", "mask?", "uncertainty", "header.NCOMBINE", "meta.FrameCount"})
     removes: ClassVar[frozenset[str]] = frozenset({"catalog", "raw"})
     sequential: ClassVar[bool] = True
 

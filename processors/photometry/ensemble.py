@@ -110,7 +110,9 @@ def _spread(curves: np.ndarray) -> np.ndarray:
     deviation = curves - _median(curves, axis=1)[:, None]
     with np.errstate(invalid="ignore"):
         robust = 1.4826 * _median(np.abs(deviation), axis=1)
-        return np.maximum(robust, np.sqrt(np.nanmean(np.clip(deviation, -5 * robust[:, None], 5 * robust[:, None]) ** 2, axis=1)))
+        return np.maximum(
+            robust, np.sqrt(np.nanmean(np.clip(deviation, -5 * robust[:, None], 5 * robust[:, None]) ** 2, axis=1))
+        )
 
 
 def _limit(excess: np.ndarray) -> float:

@@ -27,7 +27,8 @@ def polynomial_correction(counts: np.ndarray, coefficients: list[float]) -> tupl
     """
     polynomial = np.polynomial.Polynomial([0.0, *coefficients])
     values = counts.astype(np.float64)
-    return polynomial(values), polynomial.deriv()(values)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return polynomial(values), polynomial.deriv()(values)
 
 
 def table_correction(counts: np.ndarray, table: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +48,8 @@ def table_correction(counts: np.ndarray, table: list[tuple[float, float]]) -> tu
     values = counts.astype(np.float64)
     interval = np.clip(np.searchsorted(measured, values, side="right") - 1, 0, len(slopes) - 1)
     slope = slopes[interval]
-    return true[interval] + (values - measured[interval]) * slope, slope
+    with np.errstate(invalid="ignore", over="ignore"):
+        return true[interval] + (values - measured[interval]) * slope, slope
 
 
 class Linearity(Processor):

@@ -91,12 +91,14 @@ class Trim(Processor):
     section: Section | None = Field(None, description="what remains; None takes TRIMSEC or DATASEC")
 
     def process(self, image: Image) -> Image:
+        in_frame = image.shape  # a frame without pixels cannot be trimmed, whatever its header says
         try:
             section = trim_section(image.header, self.section)
         except ImageError as error:
             raise ImageError(f"{image.label}: {error}") from error
         if section is None:
             return image
-        trimmed = image.crop(section)
+        trimmed = image if section.shape == in_frame else image.crop(section)
+        trimmed = trimmed.copy()
         without_sections(trimmed.header)
         return trimmed

@@ -12,6 +12,9 @@ from ..camera import Camera, bleed
 HOT = 2.0
 """Pixels with at least this much dark current count as hot [electron/s]."""
 
+HOTTEST = 400.0
+"""No pixel has more: it would overflow into its neighbours in a few minutes [electron/s]."""
+
 DEAD = 0.7
 """Pixels that see less of the light than this count as dead."""
 
@@ -248,7 +251,7 @@ def _dark_current(camera: CCDCamera, shape: tuple[int, int], free: np.ndarray, r
     dark = camera.dark_current * rng.lognormal(0, 0.25, shape)
     dark += camera.glow * np.exp(-np.hypot(1 - x, 1 - y) / 0.12)
     hot = (rng.random(shape) < camera.hot_pixels) & free
-    dark[hot] += 10 ** rng.uniform(np.log10(HOT), 3, int(hot.sum()))
+    dark[hot] += 10 ** rng.uniform(np.log10(HOT), np.log10(HOTTEST), int(hot.sum()))
     return dark.astype(np.float32)
 
 

@@ -33,7 +33,7 @@ class PulsatingStar(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mag: float = Field(15.3, description="mean magnitude in R [mag]")
+    mag: float = Field(15.8, description="mean magnitude in R [mag]")
     color: float = Field(0.2, description="V - R [mag]")
     period: PositiveFloat = Field(0.118, description="period [day]")
     amplitude: NonNegativeFloat = Field(0.45, description="difference between minimum and maximum [mag]")
@@ -49,7 +49,7 @@ class TransitingPlanet(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mag: float = Field(15.0, description="magnitude of the star in R [mag]")
+    mag: float = Field(15.4, description="magnitude of the star in R [mag]")
     color: float = Field(0.42, description="V - R [mag]")
     radius_ratio: float = Field(0.125, gt=0, lt=1, description="radius of the planet / radius of the star")
     period: PositiveFloat = Field(3.1, description="orbital period [day]")

@@ -83,7 +83,7 @@ def target_field(
     watched = Table(
         {
             "type": np.full(len(roles), "star"),
-            "mag": np.array([variable.mag, transit.mag, *np.linspace(14.7, 15.7, steady), *BRIGHT]),
+            "mag": np.array([variable.mag, transit.mag, *np.linspace(15.1, 16.1, steady), *BRIGHT]),
             "r_e": np.zeros(len(roles)),
             "sersic_index": np.zeros(len(roles)),
             "axis_ratio": np.ones(len(roles)),

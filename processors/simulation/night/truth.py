@@ -72,7 +72,7 @@ class TruthWriter:
         hits["x"].unit, hits["y"].unit, hits["charge"].unit = u.pix, u.pix, u.electron
         write_table(hits, self.folder / "cosmic_rays.ecsv")
         maps = night.maps
-        responses = {f"response_{name}": response for name, response in maps.response.items()}
+        responses: dict[str, Any] = {f"response_{name}": response for name, response in maps.response.items()}
         with atomic_write(self.folder / "maps.npz") as stream:
             np.savez(stream, bias=maps.bias, dark=maps.dark, bad=maps.bad, **responses)
         known = {

@@ -16,7 +16,7 @@ def slow(raw, given, levels, regions, m, saturation):
     shape = m.offset.shape
     out, error = np.full(shape, np.nan), np.full(shape, np.nan)
     mask = np.full(shape, 1, np.uint8)
-    for region, level, limit in zip(regions, levels, m.dark_limits, strict=True):
+    for region, level, limit in zip(regions, levels, m.dark_limits[: len(regions)], strict=True):
         part, source = region.target.slices, raw[region.source.slices].astype(float)
         g = m.gain_over_flat[part].astype(float)
         out[part] = (source - level.rows[:, None] - m.offset[part]) * g

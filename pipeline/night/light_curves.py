@@ -1,0 +1,296 @@
+"""Light curves from the catalogues of a night: of the stars that were asked for, and of those that vary most."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from ...images.catalog.files import write_table
+from ...processors.photometry.ensemble import Ensemble, ensemble_photometry, variability
+from .stars import Series, make_series
+
+FEWEST_FRAMES = 8
+"""A shorter series has no light curves."""
+
+BRIGHT = 30.0
+"""Least signal-to-noise ratio, on a typical frame, of a comparison star and of a star that is looked at."""
+
+LEAST_CHI2, LEAST_STEADINESS = 6.0, 1.8
+"""A star that differs from a constant one by less than this is not called variable."""
+
+MATCH_RADIUS = 4.0
+"""Largest distance of a target from the star that it is taken for [arcsec]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A reduced frame of a series: when it was taken (middle of the exposure) and what was found on it."""
+
+    name: str
+    time: datetime
+    filter: str
+    object_name: str
+    catalog: Table
+
+
+@dataclass(frozen=True, slots=True)
+class LightCurve:
+    """A star over the night, relative to an ensemble of comparison stars.
+
+    Attributes
+    ----------
+    name, filter : str
+        Of the star, and of the frames.
+    is_target : bool
+        It was asked for; the others are here because they vary.
+    x, y : float
+        On the frame with the most sources [px].
+    ra, dec : float or None
+        On the sky [deg].
+    times : list of datetime
+        Middle of each exposure (UTC).
+    magnitude, error : (T,) arrays
+        Difference from the median [mag]; NaN where it was not measured.
+    check : (T,) array
+        The same of a constant star of about the same brightness.
+    comparisons : int
+        Number of comparison stars.
+    chi2, steadiness : float
+        See :func:`etendue.processors.photometry.ensemble.variability`.
+    flux : float
+        Median flux, in the unit of the catalogues.
+    """
+
+    name: str
+    filter: str
+    is_target: bool
+    x: float
+    y: float
+    ra: float | None
+    dec: float | None
+    times: list[datetime]
+    magnitude: np.ndarray
+    error: np.ndarray
+    check: np.ndarray
+    comparisons: int
+    chi2: float
+    steadiness: float
+    flux: float
+
+    @property
+    def amplitude(self) -> float:
+        """From the faintest to the brightest twentieth [mag]."""
+        known = self.magnitude[np.isfinite(self.magnitude)]
+        return float(np.subtract(*np.percentile(known, (95, 5)))) if known.size else float("nan")
+
+    def table(self) -> Table:
+        """One row for each frame: time, mjd, magnitude, error."""
+        from astropy.time import Time
+
+        table = Table()
+        table["time"] = [time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") for time in self.times]
+        table["mjd"] = Time([time.astimezone(UTC).replace(tzinfo=None) for time in self.times], scale="utc").mjd
+        for name, values in (("magnitude", self.magnitude), ("error", self.error), ("check", self.check)):
+            table[name] = values
+            table[name].unit = "mag"
+        table["time"].description = "middle of the exposure (UTC)"
+        table["mjd"].unit, table["mjd"].description = "d", "the same as modified Julian date (UTC)"
+        table["magnitude"].description = "difference from the median, relative to the comparison stars"
+        table["error"].description = "standard deviation of magnitude"
+        table["check"].description = "the same as magnitude, of a constant star of similar brightness"
+        table.meta |= {
+            key: value
+            for key, value in (
+                ("star", self.name), ("filter", self.filter), ("ra", self.ra), ("dec", self.dec), ("x", self.x),
+                ("y", self.y), ("comparison_stars", self.comparisons), ("reduced_chi2", self.chi2),
+            )
+            if value is not None
+        }  # fmt: skip
+        return table
+
+
+def light_curves(
+    frames: Sequence[Frame], targets: Mapping[str, tuple[float, float]] | None = None, *, variables: int = 4
+) -> tuple[list[LightCurve], list[str]]:
+    """Light curves of targets and of the most variable stars, for each object and filter.
+
+    Parameters
+    ----------
+    frames : sequence of Frame
+        What was found on the frames of a night.
+    targets : mapping of str to (float, float)
+        Name, right ascension and declination [deg] of stars that are wanted in any case.
+    variables : int
+        How many of the most variable stars are added.
+
+    Returns
+    -------
+    curves : list of LightCurve
+        Targets first, then by how much they vary.
+    notes : list of str
+        What could not be done, and why.
+    """
+    series: dict[tuple[str, str], list[Frame]] = {}
+    for frame in sorted(frames, key=lambda frame: frame.time):
+        series.setdefault((frame.object_name, frame.filter), []).append(frame)
+    curves: list[LightCurve] = []
+    notes: list[str] = []
+    for (object_name, filter_name), members in series.items():
+        label = " ".join(part for part in (object_name or "frames without object", filter_name and f"in {filter_name}") if part)
+        if len(members) < FEWEST_FRAMES:
+            continue
+        try:
+            stars = make_series([frame.catalog for frame in members])
+            measured, column = _best_aperture(stars)
+        except ValueError as error:
+            notes.append(f"no light curves of {label}: {error}")
+            continue
+        curves += _chosen(members, stars, measured, column, targets or {}, variables, notes)
+    return sorted(curves, key=lambda curve: (not curve.is_target, -_rank(curve))), notes
+
+
+def _best_aperture(stars: Series) -> tuple[Ensemble, int]:
+    """The ensemble in the aperture in which comparison stars scatter least.
+
+    Raises
+    ------
+    ValueError
+        There are too few comparison stars.
+    """
+    best: tuple[float, Ensemble, int] | None = None
+    for k in range(len(stars.apertures)):
+        flux, error = stars.flux[k], stars.error[k]
+        bright = (_median(flux) > BRIGHT * _median(error)) & ~stars.saturated
+        ensemble = ensemble_photometry(flux, error, bright)
+        spread = 1.4826 * _median(np.abs(ensemble.relative - 1))[ensemble.comparison]
+        quality = float(np.median(np.sort(spread)[: max(5, spread.size // 2)]))
+        if best is None or quality < best[0]:
+            best = quality, ensemble, k
+    assert best is not None
+    return best[1], best[2]
+
+
+def _chosen(
+    frames: Sequence[Frame],
+    stars: Series,
+    ensemble: Ensemble,
+    column: int,
+    targets: Mapping[str, tuple[float, float]],
+    variables: int,
+    notes: list[str],
+) -> list[LightCurve]:
+    """Light curves of one series."""
+    flux = _median(stars.flux[column])
+    chi2, steadiness = variability(ensemble.relative, _with_floor(ensemble))
+    measured = np.isfinite(ensemble.relative).mean(axis=1)
+    wanted: dict[int, str] = {}
+    for name, (ra, dec) in targets.items():
+        star = _star_at(stars, ra, dec)
+        if star is None:
+            notes.append(f"{name} was not found in {frames[0].filter or 'any filter'}")
+        else:
+            wanted[star] = name
+    bright = (flux > BRIGHT * _median(stars.error[column])) & ~stars.saturated & (measured >= 0.8)
+    varies = bright & (chi2 > LEAST_CHI2) & (steadiness > LEAST_STEADINESS)
+    found = [star for star in np.argsort(-_significance(chi2, steadiness)) if varies[star] and star not in wanted]
+    curves = []
+    for star in (*wanted, *found[:variables]):
+        check = _check_star(star, flux, ensemble, chi2)
+        relative, error = ensemble.relative[star], ensemble.error[star]
+        with np.errstate(invalid="ignore"):
+            magnitude = -2.5 * np.log10(np.where(relative > 0, relative, np.nan))
+            constant = -2.5 * np.log10(np.where(ensemble.relative[check] > 0, ensemble.relative[check], np.nan))
+        curves.append(
+            LightCurve(
+                name=wanted.get(star) or _name(stars, star),
+                filter=frames[0].filter,
+                is_target=star in wanted,
+                x=float(stars.x[star]),
+                y=float(stars.y[star]),
+                ra=None if stars.ra is None else float(stars.ra[star]),
+                dec=None if stars.dec is None else float(stars.dec[star]),
+                times=[frame.time for frame in frames],
+                magnitude=magnitude,
+                error=2.5 / np.log(10) * error / np.maximum(relative, 1e-9),
+                check=constant,
+                comparisons=int(ensemble.comparison.sum()),
+                chi2=float(chi2[star]),
+                steadiness=float(steadiness[star]),
+                flux=float(flux[star]),
+            )
+        )
+    return curves
+
+
+def _with_floor(ensemble: Ensemble) -> np.ndarray:
+    """Errors with what bright comparison stars scatter beyond theirs: flat field, seeing, clouds."""
+    stars = ensemble.comparison
+    formal = _median(ensemble.error)[stars]
+    real = 1.4826 * _median(np.abs(ensemble.relative - 1))[stars]
+    brightest = np.argsort(formal)[: max(5, stars.sum() // 4)]
+    floor2 = float(np.median(np.maximum(real**2 - formal**2, 0)[brightest]))
+    return np.sqrt(ensemble.error**2 + floor2)
+
+
+def _significance(chi2: np.ndarray, steadiness: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(chi2 * steadiness, nan=-1.0, posinf=-1.0)
+
+
+def _rank(curve: LightCurve) -> float:
+    return float(_significance(np.array(curve.chi2), np.array(curve.steadiness)))
+
+
+def _check_star(star: int, flux: np.ndarray, ensemble: Ensemble, chi2: np.ndarray) -> int:
+    """A comparison star of about the same brightness, and constant."""
+    candidates = np.flatnonzero(ensemble.comparison)
+    candidates = candidates[candidates != star]
+    quiet = candidates[chi2[candidates] <= np.median(chi2[candidates])]
+    return int(quiet[np.argmin(np.abs(np.log(flux[quiet] / flux[star])))])
+
+
+def _star_at(stars: Series, ra: float, dec: float) -> int | None:
+    if stars.ra is None or stars.dec is None:
+        return None
+    east = (stars.ra - ra + 180) % 360 - 180
+    distance = 3600 * np.hypot(east * np.cos(np.radians(dec)), stars.dec - dec)
+    nearest = int(np.nanargmin(distance))
+    return nearest if distance[nearest] <= MATCH_RADIUS else None
+
+
+def _name(stars: Series, star: int) -> str:
+    """``J100023.4+021203``, or the pixel where there are no coordinates."""
+    if stars.ra is None or stars.dec is None:
+        return f"x{stars.x[star]:.0f}y{stars.y[star]:.0f}"
+    tenths = round(float(stars.ra[star]) % 360 / 15 * 36000)
+    seconds = round(abs(float(stars.dec[star])) * 3600)
+    hours, minutes = divmod(tenths // 600, 60)
+    degrees, arcminutes = divmod(seconds // 60, 60)
+    sign = "-" if stars.dec[star] < 0 else "+"
+    return f"J{hours:02d}{minutes:02d}{tenths % 600 / 10:04.1f}{sign}{degrees:02d}{arcminutes:02d}{seconds % 60:02d}"
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Along the frames, without NaN."""
+    return np.ma.filled(np.ma.median(np.ma.masked_invalid(values), axis=-1), np.nan)
+
+
+def write_light_curves(curves: Sequence[LightCurve], folder: Path) -> list[Path]:
+    """Write each curve as a table ``NAME_FILTER.ecsv``.
+
+    Raises
+    ------
+    OSError
+        One cannot be written.
+    """
+    written = []
+    for curve in curves:
+        name = "_".join(part for part in (curve.name, curve.filter) if part)
+        path = folder / f"{re.sub(r'[^A-Za-z0-9.+_-]+', '-', name)}.ecsv"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_table(curve.table(), path, overwrite=True)
+        written.append(path)
+    return written

@@ -1,0 +1,19 @@
+"""The calibration library: which master frames there are, and which one belongs to a frame."""
+
+from .entry import Kind, MasterEntry, Status
+from .library import CalibrationLibrary, Explanation, Match, master_name, set_status
+from .matching import DEFAULT_KEYS, LibraryError, NoMatchError
+
+__all__ = [
+    "DEFAULT_KEYS",
+    "CalibrationLibrary",
+    "Explanation",
+    "Kind",
+    "LibraryError",
+    "MasterEntry",
+    "Match",
+    "NoMatchError",
+    "Status",
+    "master_name",
+    "set_status",
+]
