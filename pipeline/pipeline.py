@@ -19,6 +19,7 @@ from ..images import Image
 from ..images.keywords import extra_keywords, keyword_named
 from ..processors import Processor, State, as_processor
 from ..processors.context import ensured_run
+from .night.settings import NightSettings
 from .step import POLICY, Leftover, Step, leftovers_of, run_step
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class Pipeline(Processor):
     read: dict[str, Any] = Field({}, description="how files are read: options of the reader, for example a FITS layout")
     expects: frozenset[str] = Field(
         frozenset(), description="what the files bring beside data and header: mask, uncertainty, catalog …"
+    )
+    night: NightSettings | None = Field(
+        None, description="for a whole night: how raw frames are sorted and masters built, see `etendue reduce`"
     )
     steps: tuple[Step, ...] = Field(description="the steps, in order")
 

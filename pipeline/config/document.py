@@ -10,7 +10,7 @@ from .nodes import ListNode, MapNode, Mark, Node, ScalarNode, SyntaxProblem, fro
 from .problems import Problems, did_you_mean
 from .variables import Unknown, Variables, value_node
 
-TOP_KEYS = ("name", "description", "vars", "keywords", "include", "read", "expects", "steps")
+TOP_KEYS = ("name", "description", "vars", "keywords", "include", "read", "expects", "night", "steps")
 SUFFIXES = (".yaml", ".yml")
 MAX_INCLUDES = 200
 MERGED = ("keywords", "read")

@@ -68,6 +68,8 @@ def chain_data(pipeline: Pipeline) -> dict[str, Any]:
     }
     if pipeline.expects:
         data["expects"] = sorted(pipeline.expects)
+    if pipeline.night is not None:
+        data["night"] = _escaped(pipeline.night.model_dump(mode="json", exclude_defaults=True))
     data["steps"] = [step_data(step) for step in pipeline.steps]
     return data
 

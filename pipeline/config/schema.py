@@ -100,6 +100,7 @@ def _top(definitions: dict[str, Any]) -> dict[str, Any]:
         "keywords": fields["keywords"],
         "read": fields["read"],
         "expects": fields["expects"],
+        "night": fields["night"],
         "steps": STEPS,
     }
 

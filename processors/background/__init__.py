@@ -2,5 +2,6 @@
 
 from .background import Background, background
 from .subtract_background import SubtractBackground
+from .subtracted_sky import SubtractedSky
 
-__all__ = ["Background", "SubtractBackground", "background"]
+__all__ = ["Background", "SubtractBackground", "SubtractedSky", "background"]

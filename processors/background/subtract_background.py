@@ -5,7 +5,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from ...images import Image, ImageError
 from ..processor import Processor
-from .background import background
+from .background import Background, background
+from .subtracted_sky import SubtractedSky
 
 
 class SubtractBackground(Processor):
@@ -25,7 +26,7 @@ class SubtractBackground(Processor):
     """
 
     reads = {"data", "mask?"}
-    writes = {"data", "header.BKGLEVEL?", "header.BKGRMS?"}
+    writes = {"data", "header.BKGLEVEL?", "header.BKGRMS?", "meta.SubtractedSky?"}
 
     box_size: PositiveInt = Field(64, description="side of a mesh box [px]")
     filter_size: PositiveInt = Field(3, description="side of the median filter over the mesh, an odd number [boxes]")
@@ -40,20 +41,22 @@ class SubtractBackground(Processor):
         return size
 
     def process(self, image: Image) -> Image:
-        planes = np.atleast_3d(image.data) if image.data.ndim == 3 else image.data[None]
-        masks = _mask_of_each(image)
-        skies = []
-        out = np.empty(planes.shape, dtype=np.float64 if planes.dtype == np.float64 else np.float32)
-        for k, plane in enumerate(planes):
-            try:
-                sky = background(
-                    plane, masks[k], box_size=self.box_size, filter_size=self.filter_size, sigma=self.sigma
-                )
-            except ImageError as error:
-                raise ImageError(f"{image.label}: {error}") from error
-            out[k] = sky.subtract_from(plane)
-            skies.append(sky)
-        result = image.replace(data=out.reshape(image.data.shape))
+        data, mask = image.data, image.safe_mask
+        try:
+            if data.ndim == 2:
+                skies = [self._sky(data, mask)]
+                result = image.replace(data=skies[0].subtract_from(data))
+                mesh = (self.box_size, self.filter_size, self.sigma)
+                result.set_meta(SubtractedSky.of(skies[0], mesh, result.data, mask))
+            else:
+                masks = [mask] * len(data) if mask is None or mask.ndim == 2 else mask
+                skies = [self._sky(plane, excluded) for plane, excluded in zip(data, masks, strict=True)]
+                out = np.empty(data.shape, dtype=np.float64 if data.dtype == np.float64 else np.float32)
+                for k, sky in enumerate(skies):
+                    out[k] = sky.subtract_from(data[k])
+                result = image.replace(data=out)
+        except ImageError as error:
+            raise ImageError(f"{image.label}: {error}") from error
         if self.write_header:
             level = float(np.mean([sky.global_level for sky in skies]))
             rms = float(np.mean([sky.global_rms for sky in skies]))
@@ -61,11 +64,5 @@ class SubtractBackground(Processor):
             result.header["BKGRMS"] = (rms, f"[{image.unit}] median noise of the sky")
         return result
 
-
-def _mask_of_each(image: Image) -> list[np.ndarray | None]:
-    """The mask of each plane of the data."""
-    mask = image.safe_mask
-    count = image.data.shape[0] if image.data.ndim == 3 else 1
-    if mask is None or mask.ndim == 2:
-        return [mask] * count
-    return list(mask)
+    def _sky(self, plane: np.ndarray, mask: np.ndarray | None) -> Background:
+        return background(plane, mask, box_size=self.box_size, filter_size=self.filter_size, sigma=self.sigma)

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from ...images import PixelFlag
+from .buffers import RESULTS
 from .corrections.linearity import Linearity
 from .folding import Folded, Region
 from .kernel import NO_FLAGS, NONE, calibrate
@@ -91,11 +92,13 @@ def reduce_frame(
         How many threads share the rows. One nearly saturates the memory: it is for a single frame in a hurry.
     """
     whole = sum(region.source.shape[0] * region.source.shape[1] for region in regions) == shape[0] * shape[1]
-    out = np.empty(shape, dtype=np.float32) if whole else np.full(shape, np.nan, dtype=np.float32)
-    error = NONE.copy()
-    if with_uncertainty:
-        error = np.empty_like(out) if whole else out.copy()
-    mask = np.empty(shape, dtype=np.uint8) if whole else np.full(shape, int(PixelFlag.NO_DATA), dtype=np.uint8)
+    out = RESULTS.empty(shape, np.float32)
+    error = RESULTS.empty(shape, np.float32) if with_uncertainty else NONE.copy()
+    mask = RESULTS.empty(shape, np.uint8)
+    if not whole:
+        out.fill(np.nan)
+        error.fill(np.nan)
+        mask.fill(int(PixelFlag.NO_DATA))
     pixels = readable(raw)
     flags = NO_FLAGS if given is None else read_only(given)
 

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_
 
 from ...images import Image, ImageError, PixelFlag, make_catalog
 from ...images.flags import SourceFlag
-from ..background import background
+from ..background import SubtractedSky, background
 from ..pixels import electrons_per_unit, for_sep, plain_pixels, unusable_pixels
 from ..processor import Processor
 from .extraction import extract_sources
@@ -22,8 +22,8 @@ KERNEL = [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
 class SepSourceDetection(Processor):
     """Find sources above the sky with sep, the library form of SExtractor.
 
-    The sky is estimated on a mesh and taken off for the measurement; the pixels of the image stay as they are. The
-    threshold is in units of the sky's noise: of its median over the frame, or of the uncertainty plane pixel by
+    The sky is estimated on a mesh and taken off for the measurement; the pixels of the image stay as they are. If
+    :class:`SubtractBackground` has just done so with the same mesh, its estimate is used. The threshold is in units of the sky's noise: of its median over the frame, or of the uncertainty plane pixel by
     pixel with `use_uncertainty`, which follows uneven depth and takes about twenty times as long.
 
     Masked pixels and NaN take no part. Sources near them, at the border, or blended are kept and marked in `flags`
@@ -43,7 +43,7 @@ class SepSourceDetection(Processor):
     Barbary, K. 2016, JOSS 1(6), 58.
     """
 
-    reads = {"data", "mask?", "uncertainty?", "header.GAIN?", "header.SATURATE?"}
+    reads = {"data", "mask?", "uncertainty?", "header.GAIN?", "header.SATURATE?", "meta.SubtractedSky?"}
     writes = {
         "catalog",
         *(
@@ -95,8 +95,13 @@ class SepSourceDetection(Processor):
         data = plain_pixels(image, "source detection")
         bad = unusable_pixels(data, image.safe_mask)
         try:
-            sky = background(data, bad, box_size=self.box_size, filter_size=self.filter_size)
-            pixels = sky.subtract_from(data) if self.subtract_background else data
+            mesh = (self.box_size, self.filter_size, 3.0)
+            known = image.get_meta_safe(SubtractedSky)
+            sky = known.residual(mesh, image.data, image.safe_mask) if known is not None else None
+            pixels = data
+            if sky is None:
+                sky = background(data, bad, box_size=self.box_size, filter_size=self.filter_size)
+                pixels = sky.subtract_from(data) if self.subtract_background else data
             if bad is not None:
                 pixels = np.where(bad, pixels.dtype.type(0), pixels)
             noise = self._noise(image, sky.global_rms)

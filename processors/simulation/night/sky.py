@@ -9,7 +9,7 @@ from ..field import make_sky
 from .light_curves import PulsatingStar, TransitingPlanet
 
 CLEARED = 14.0
-"""No other source lies as near as this to a star that is to be watched [px]."""
+"""No other source lies as near as this to a star that is to be watched; bright and large ones stay farther off [px]."""
 
 PLACES = {"variable": (0.60, 0.57), "transit": (0.37, 0.44)}
 """Where the stars to watch lie, in sides of the frame."""
@@ -72,9 +72,9 @@ def target_field(
     x, y = projection.all_world2pix(np.asarray(scene["ra"]), np.asarray(scene["dec"]), 0)
     roles = [*PLACES, *["comparison"] * len(COMPARISONS)]
     places = watched_places(shape)
-    for place in places:
-        keep = np.hypot(x - place[0], y - place[1]) > CLEARED
-        scene, x, y = scene[keep], x[keep], y[keep]
+    reach = CLEARED + 3 * np.asarray(scene["r_e"]) / pixel_scale + 10 * np.maximum(0, 16 - np.asarray(scene["mag"]))
+    keep = np.all([np.hypot(x - place[0], y - place[1]) > reach for place in places], axis=0)
+    scene = scene[keep]
     bright = np.array(list(BRIGHT.values())) * (shape[1] - 1, shape[0] - 1) + rng.uniform(-0.03, 0.03, 2) * min(shape)
     places = np.concatenate([places, bright])
     ra, dec = projection.all_pix2world(places[:, 0], places[:, 1], 0)

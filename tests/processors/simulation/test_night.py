@@ -54,7 +54,9 @@ def calibrated(path, maps):
 
 def star_flux(pixels, star, radius=9.0):
     """Aperture sum over the sky of a ring around it."""
-    y, x = np.indices(pixels.shape)
+    low_x, low_y = max(0, int(star["x"]) - 24), max(0, int(star["y"]) - 24)
+    pixels = pixels[low_y : low_y + 50, low_x : low_x + 50]
+    y, x = np.indices(pixels.shape) + np.array([low_y, low_x])[:, None, None]
     distance = np.hypot(x - star["x"], y - star["y"])
     sky = np.median(pixels[(distance > 14) & (distance < 22)])
     fine = 8

@@ -1,0 +1,54 @@
+"""The science chain of a night: its calibration, and where that looks for masters."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from ...processors.calibration import Calibration
+from ..pipeline import Pipeline, every_step
+
+CALIBRATION = Calibration.__module__.rpartition(".")[0]
+
+
+def calibration_of(pipeline: Pipeline) -> Calibration | None:
+    """The step that calibrates, wherever it is in the chain; None if there is none."""
+    return next((s.processor for s in every_step(pipeline) if isinstance(s.processor, Calibration)), None)
+
+
+def with_library(pipeline: Pipeline, library: Path) -> Pipeline:
+    """The chain whose steps of calibration look for masters in `library`, unless they name a library themselves."""
+    return _changed(pipeline, library)
+
+
+def library_of(pipeline: Pipeline) -> Path | None:
+    """The library that the chain itself names."""
+    for step in every_step(pipeline):
+        if _is_calibration(step.processor) and (found := getattr(step.processor, "library", None)) is not None:
+            return Path(found)
+    return None
+
+
+def _is_calibration(value: Any) -> bool:
+    return type(value).__module__.startswith(CALIBRATION) and "library" in type(value).model_fields
+
+
+def _changed(value: Any, library: Path) -> Any:
+    """`value` with the library wherever a step of calibration stands in it; itself if nothing changes."""
+    match value:
+        case BaseModel():
+            update = {}
+            for name in type(value).model_fields:
+                old = getattr(value, name)
+                new = library if name == "library" and old is None and _is_calibration(value) else _changed(old, library)
+                if new is not old:
+                    update[name] = new
+            return value.model_copy(update=update) if update else value
+        case tuple() | list():
+            items = [_changed(item, library) for item in value]
+            same = all(new is old for new, old in zip(items, value, strict=True))
+            return value if same else type(value)(items)
+        case dict():
+            changed = {key: _changed(item, library) for key, item in value.items()}
+            return value if all(changed[key] is value[key] for key in value) else changed
+    return value
