@@ -23,8 +23,8 @@ from etendue.processors.calibration.reduction import read_only
 
 NOTES = """
 ccdproc computes in float64, normalises the flat once more, and counts the bias level as light in its uncertainty; the
-numpy rows are what a careful person writes with whole arrays in float32. The step writes its result into memory that the
-last one has left; the first frame takes a third longer.
+numpy rows are what a careful person writes with whole arrays in float32. The step writes its result into memory that
+the last one has left; the first frame takes a third longer.
 """
 
 GAIN, READ_NOISE, SATURATION = 2.0, 5.0, 60000.0

@@ -64,5 +64,7 @@ def night(
             )
     except ValueError as error:
         raise ConfigError(f"--frames {frames}: {error}") from error
+    except FileExistsError as error:
+        raise ConfigError(str(error)) from error
     typer.echo(f"{plural(len(written), 'raw frame')} of {size} × {size} px, {frames} of them science -> {folder}")
     typer.echo(f"Truth: {folder / 'truth'}")

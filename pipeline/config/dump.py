@@ -11,6 +11,9 @@ from ..pipeline import Pipeline
 from ..step import Step
 from .nodes import scalar_value
 
+LINE_BREAKS = frozenset("\x85\u2028\u2029")
+"""What YAML reads as the end of a line although no editor shows it as one: written as an escape."""
+
 POLICY_ORDER = ("when", "on_error", "retry", "timeout")
 
 
@@ -22,7 +25,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.Node:
-    plain = isinstance(scalar_value(text), str)
+    plain = isinstance(scalar_value(text), str) and not LINE_BREAKS.intersection(text)
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
 
 

@@ -14,15 +14,10 @@ from ...images import Header, Image, ImageError
 from ...images.io.fits_reader import read_fits_header
 from ...processors.calibration import Calibration
 from ...processors.calibration.library import CalibrationLibrary, Kind, MasterEntry
-from ...processors.combination import (
-    Comparison,
-    Preparation,
-    bad_pixel_map,
-    compare_masters,
-    master_bias,
-    master_dark,
-    master_flat,
-)
+from ...processors.combination.bad_pixels import bad_pixel_map
+from ...processors.combination.comparison import compare_masters, judged
+from ...processors.combination.masters import dark_current, master_bias, master_dark, master_flat
+from ...processors.combination.preparation import Preparation
 from ..step import distribution_of, explain
 from .groups import Group, groups_of, setup_words
 from .settings import NightSettings
@@ -31,11 +26,11 @@ from .sorting import Setup, SortedNight
 FINGERPRINT = "ETMADE"
 """Card of a master that holds a hash of all that it was made from, so that it is not made twice."""
 
+SAID = "comparison: "
+"""Before each line of a master's HISTORY that tells what the comparison with the last one found."""
+
 FLAT_DARK_SCALE = (1e-3, 10.0)
 """Flats are short and bright: any dark that is not much shorter than they are serves them."""
-
-CURRENT_FACTOR = 4.0
-"""Exposure times that differ by this factor make a dark current that can be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +130,7 @@ class MasterBuilder:
             with ThreadPoolExecutor(max(1, min(self.workers, len(stage))), "etendue-masters") as threads:
                 done = list(threads.map(lambda group: self._one(group, night.date, words), stage))
             built += done
-        if self.settings.bad_pixels and self.calibration.bad_pixels is None:
-            built += self._maps(night, groups, built, words)
-        return built
+        return built + self._derived(night, groups, built, words)
 
     # --- one master ---------------------------------------------------------------------------------------------
 
@@ -197,45 +190,52 @@ class MasterBuilder:
             return self._done(NightMaster(kind, label, status, path, frames, reasons, None, numbers))
         master = make()
         last = self._last(kind, master.header, path)
-        reasons: tuple[str, ...] = ("the first of its kind: nothing to compare with",)
-        status = "accepted"
-        if last is not None:
-            comparison = compare_masters(master, Image.from_file(last))
-            status = "accepted" if comparison.passed else "candidate"
-            reasons = _words(comparison)
-        master.header["MSTATUS"] = (status, "used only when accepted")
+        comparison = compare_masters(master, None if last is None else Image.from_file(last))
+        master = judged(master, comparison)
+        reasons = comparison.reasons or (comparison.summary(),)
         master.header[FINGERPRINT] = (fingerprint, "hash of what it was made from")
         for reason in reasons:
-            master.header.add_history(f"etendue: {reason}")
+            master.header.add_history(f"{SAID}{reason}")
         master.writeto(path)
-        numbers = _numbers(master)
+        numbers = {**_numbers(master), **comparison.figures}
         seconds = time.perf_counter() - begin
-        return self._done(NightMaster(kind, label, status, path, frames, reasons, last, numbers, seconds))
+        return self._done(NightMaster(kind, label, comparison.status, path, frames, reasons, last, numbers, seconds))
 
-    def _maps(
+    def _derived(
         self, night: SortedNight, groups: Sequence[Group], built: Sequence[NightMaster], words: dict[Setup, str]
     ) -> list[NightMaster]:
-        """A map of bad pixels for each setup, from its new darks and flats."""
-        maps = []
+        """What follows from new masters, for each setup: a dark current from darks, a map of bad pixels."""
+        derived = []
         for setup in dict.fromkeys(group.setup for group in groups):
-            frames = [set(group.paths) for group in groups if group.setup == setup]
-            own = [m for m in built if m.is_used and m.path is not None and set(m.frames) in frames]
+            frames = {group.label: set(group.paths) for group in groups if group.setup == setup}
+            own = [m for m in built if m.is_used and frames.get(m.label) == set(m.frames)]
             darks = [m.path for m in own if m.kind == "dark" and m.path is not None]
             flats = [m.path for m in own if m.kind == "flat" and m.path is not None]
-            if not darks and not flats:
-                continue
-            name = _file_name("bad_pixels", "", night.date, words.get(setup, ""))
-            sources = (*darks, *flats)
-            try:
-                maps.append(
-                    self._made(
-                        "bad_pixels", "bad pixels", name, sources, {}, lambda d=darks, f=flats: bad_pixel_map(d, f)
+            word = words.get(setup, "")
+            if len(darks) > 1:
+                name = _file_name("dark", "current", night.date, word)
+                derived.append(
+                    self._from_masters("dark", "dark current", name, darks, lambda darks=darks: dark_current(darks))
+                )
+            if self.settings.bad_pixels and self.calibration.bad_pixels is None and (darks or flats):
+                # Darks are in the order of their exposure time, and defects show best in the longest one.
+                shown = {"dark": darks[-1] if darks else None, "flat": flats[-1] if flats else None}
+                name = _file_name("bad_pixels", "", night.date, word)
+                sources = [path for path in shown.values() if path is not None]
+                derived.append(
+                    self._from_masters(
+                        "bad_pixels", "bad pixels", name, sources, lambda shown=shown: bad_pixel_map(**shown)
                     )
                 )
-            except (ImageError, OSError) as error:
-                reason = _without_folder(explain(error), sources)
-                maps.append(self._done(NightMaster("bad_pixels", "bad pixels", "not built", None, sources, (reason,))))
-        return maps
+        return derived
+
+    def _from_masters(self, kind: Kind, label: str, name: str, sources: Sequence[Path], make: Made) -> NightMaster:
+        frames = tuple(sources)
+        try:
+            return self._made(kind, label, name, frames, {}, make)
+        except (ImageError, OSError) as error:
+            reason = _without_folder(explain(error), frames)
+            return self._done(NightMaster(kind, label, "not built", None, frames, (reason,)))
 
     # --- what it needs ------------------------------------------------------------------------------------------
 
@@ -301,10 +301,6 @@ def _is_like(entry: MasterEntry, header: Header) -> bool:
     return abs(own - other) <= 0.01 * max(own, other)
 
 
-def _words(comparison: Comparison) -> tuple[str, ...]:
-    return tuple(comparison.reasons) or ("like the last one",)
-
-
 def _numbers(master: Image) -> dict[str, float]:
     """What the report says of a master."""
     import numpy as np
@@ -342,7 +338,7 @@ def _made_before(path: Path, fingerprint: str) -> tuple[str, tuple[str, ...], di
     image = Image.from_file(path)
     status = str(header.get("MSTATUS", "candidate"))
     history = [str(line) for line in header.get("HISTORY", [])]
-    reasons = tuple(line.removeprefix("etendue: ") for line in history if line.startswith("etendue: "))
+    reasons = tuple(line.removeprefix(SAID) for line in history if line.startswith(SAID))
     return ("reused" if status == "accepted" else "candidate"), reasons, _numbers(image)
 
 

@@ -139,18 +139,115 @@ def light_curves(
         series.setdefault((frame.object_name, frame.filter), []).append(frame)
     curves: list[LightCurve] = []
     notes: list[str] = []
+    measured: list[Measured] = []
     for (object_name, filter_name), members in series.items():
-        label = " ".join(part for part in (object_name or "frames without object", filter_name and f"in {filter_name}") if part)
         if len(members) < FEWEST_FRAMES:
             continue
         try:
-            stars = make_series([frame.catalog for frame in members])
-            measured, column = _best_aperture(stars)
+            measured.append(_measure(members))
         except ValueError as error:
-            notes.append(f"no light curves of {label}: {error}")
-            continue
-        curves += _chosen(members, stars, measured, column, targets or {}, variables, notes)
-    return sorted(curves, key=lambda curve: (not curve.is_target, -_rank(curve))), notes
+            what = " ".join(part for part in (object_name, filter_name) if part) or "the frames"
+            notes.append(f"no light curves of {what}: {error}")
+    wanted = dict(targets or {})
+    found = sorted((star for m in measured for star in _variable_stars(m)), key=lambda star: -star[0])
+    others: dict[str, tuple[float, float]] = {}
+    for _, name, place in found:
+        known = (*wanted.values(), *others.values())
+        if len(others) < variables and not any(_is_near(place, other) for other in known):
+            others[name] = place
+    for m in measured:
+        for name, place in (wanted | others).items():
+            star = _star_at(m.stars, *place)
+            if star is not None:
+                curves.append(_curve(name, name in wanted, star, m))
+            elif name in wanted:
+                notes.append(f"{name} was not found on the frames in {m.frames[0].filter or 'any filter'}")
+    order = {name: number for number, name in enumerate((*wanted, *others))}
+    return sorted(curves, key=lambda curve: (order[curve.name], -len(curve.times))), notes
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The stars of one series, compared with each other.
+
+    Attributes
+    ----------
+    frames : list of Frame
+        In the order of time.
+    stars : Series
+        All stars.
+    ensemble : Ensemble
+        Their relative light curves in the best aperture.
+    column : int
+        Number of that aperture.
+    chi2, steadiness : (N,) arrays
+        How much they vary.
+    """
+
+    frames: Sequence[Frame]
+    stars: Series
+    ensemble: Ensemble
+    column: int
+    chi2: np.ndarray
+    steadiness: np.ndarray
+
+    @property
+    def flux(self) -> np.ndarray:
+        """Median flux of each star."""
+        return _median(self.stars.flux[self.column])
+
+
+def _measure(frames: Sequence[Frame]) -> Measured:
+    """Compare the stars of a series.
+
+    Raises
+    ------
+    ValueError
+        The catalogues have no fluxes in common, or there are too few comparison stars.
+    """
+    stars = make_series([frame.catalog for frame in frames])
+    ensemble, column = _best_aperture(stars)
+    chi2, steadiness = variability(ensemble.relative, _with_floor(ensemble))
+    return Measured(frames, stars, ensemble, column, chi2, steadiness)
+
+
+def _variable_stars(m: Measured) -> list[tuple[float, str, tuple[float, float]]]:
+    """Stars that vary: how much, what they are called, and where they are."""
+    seen = np.isfinite(m.ensemble.relative).mean(axis=1) >= 0.8
+    bright = m.flux > BRIGHT * _median(m.stars.error[m.column])
+    varies = bright & seen & ~m.stars.saturated & (m.chi2 > LEAST_CHI2) & (m.steadiness > LEAST_STEADINESS)
+    return [
+        (float(m.chi2[star] * m.steadiness[star]), _name(m.stars, star), _place(m.stars, star))
+        for star in np.flatnonzero(varies)
+    ]
+
+
+def _curve(name: str, is_target: bool, star: int, m: Measured) -> LightCurve:
+    relative, error = m.ensemble.relative[star], m.ensemble.error[star]
+    check = m.ensemble.relative[_check_star(star, m)]
+    x, y, ra, dec = m.stars.x, m.stars.y, m.stars.ra, m.stars.dec
+    return LightCurve(
+        name=name,
+        filter=m.frames[0].filter,
+        is_target=is_target,
+        x=float(x[star]),
+        y=float(y[star]),
+        ra=None if ra is None else float(ra[star]),
+        dec=None if dec is None else float(dec[star]),
+        times=[frame.time for frame in m.frames],
+        magnitude=_magnitude(relative),
+        error=2.5 / np.log(10) * error / np.maximum(relative, 1e-9),
+        check=_magnitude(check),
+        comparisons=int(m.ensemble.comparison.sum()),
+        chi2=float(m.chi2[star]),
+        steadiness=float(m.steadiness[star]),
+        flux=float(m.flux[star]),
+    )
+
+
+def _magnitude(relative: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return -2.5 * np.log10(np.where(relative > 0, relative, np.nan))
 
 
 def _best_aperture(stars: Series) -> tuple[Ensemble, int]:
@@ -174,58 +271,6 @@ def _best_aperture(stars: Series) -> tuple[Ensemble, int]:
     return best[1], best[2]
 
 
-def _chosen(
-    frames: Sequence[Frame],
-    stars: Series,
-    ensemble: Ensemble,
-    column: int,
-    targets: Mapping[str, tuple[float, float]],
-    variables: int,
-    notes: list[str],
-) -> list[LightCurve]:
-    """Light curves of one series."""
-    flux = _median(stars.flux[column])
-    chi2, steadiness = variability(ensemble.relative, _with_floor(ensemble))
-    measured = np.isfinite(ensemble.relative).mean(axis=1)
-    wanted: dict[int, str] = {}
-    for name, (ra, dec) in targets.items():
-        star = _star_at(stars, ra, dec)
-        if star is None:
-            notes.append(f"{name} was not found in {frames[0].filter or 'any filter'}")
-        else:
-            wanted[star] = name
-    bright = (flux > BRIGHT * _median(stars.error[column])) & ~stars.saturated & (measured >= 0.8)
-    varies = bright & (chi2 > LEAST_CHI2) & (steadiness > LEAST_STEADINESS)
-    found = [star for star in np.argsort(-_significance(chi2, steadiness)) if varies[star] and star not in wanted]
-    curves = []
-    for star in (*wanted, *found[:variables]):
-        check = _check_star(star, flux, ensemble, chi2)
-        relative, error = ensemble.relative[star], ensemble.error[star]
-        with np.errstate(invalid="ignore"):
-            magnitude = -2.5 * np.log10(np.where(relative > 0, relative, np.nan))
-            constant = -2.5 * np.log10(np.where(ensemble.relative[check] > 0, ensemble.relative[check], np.nan))
-        curves.append(
-            LightCurve(
-                name=wanted.get(star) or _name(stars, star),
-                filter=frames[0].filter,
-                is_target=star in wanted,
-                x=float(stars.x[star]),
-                y=float(stars.y[star]),
-                ra=None if stars.ra is None else float(stars.ra[star]),
-                dec=None if stars.dec is None else float(stars.dec[star]),
-                times=[frame.time for frame in frames],
-                magnitude=magnitude,
-                error=2.5 / np.log(10) * error / np.maximum(relative, 1e-9),
-                check=constant,
-                comparisons=int(ensemble.comparison.sum()),
-                chi2=float(chi2[star]),
-                steadiness=float(steadiness[star]),
-                flux=float(flux[star]),
-            )
-        )
-    return curves
-
-
 def _with_floor(ensemble: Ensemble) -> np.ndarray:
     """Errors with what bright comparison stars scatter beyond theirs: flat field, seeing, clouds."""
     stars = ensemble.comparison
@@ -236,27 +281,36 @@ def _with_floor(ensemble: Ensemble) -> np.ndarray:
     return np.sqrt(ensemble.error**2 + floor2)
 
 
-def _significance(chi2: np.ndarray, steadiness: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(chi2 * steadiness, nan=-1.0, posinf=-1.0)
-
-
-def _rank(curve: LightCurve) -> float:
-    return float(_significance(np.array(curve.chi2), np.array(curve.steadiness)))
-
-
-def _check_star(star: int, flux: np.ndarray, ensemble: Ensemble, chi2: np.ndarray) -> int:
-    """A comparison star of about the same brightness, and constant."""
-    candidates = np.flatnonzero(ensemble.comparison)
+def _check_star(star: int, m: Measured) -> int:
+    """A comparison star of about the same brightness, and among the more constant ones."""
+    candidates = np.flatnonzero(m.ensemble.comparison)
     candidates = candidates[candidates != star]
-    quiet = candidates[chi2[candidates] <= np.median(chi2[candidates])]
-    return int(quiet[np.argmin(np.abs(np.log(flux[quiet] / flux[star])))])
+    quiet = candidates[m.chi2[candidates] <= np.median(m.chi2[candidates])]
+    return int(quiet[np.argmin(np.abs(np.log(m.flux[quiet] / m.flux[star])))])
+
+
+def _place(stars: Series, star: int) -> tuple[float, float]:
+    """Right ascension and declination [deg]; where they are not known, the pixel."""
+    if stars.ra is None or stars.dec is None:
+        return float(stars.x[star]), float(stars.y[star])
+    return float(stars.ra[star]), float(stars.dec[star])
+
+
+def _is_near(place: tuple[float, float], other: tuple[float, float]) -> bool:
+    east = (place[0] - other[0] + 180) % 360 - 180
+    distance = np.hypot(east * np.cos(np.radians(np.clip(other[1], -90, 90))), place[1] - other[1])
+    return float(distance) * 3600 <= MATCH_RADIUS
 
 
 def _star_at(stars: Series, ra: float, dec: float) -> int | None:
+    """The star at a position on the sky; without coordinates, at a pixel."""
     if stars.ra is None or stars.dec is None:
+        distance = np.hypot(stars.x - ra, stars.y - dec)
+    else:
+        east = (stars.ra - ra + 180) % 360 - 180
+        distance = 3600 * np.hypot(east * np.cos(np.radians(dec)), stars.dec - dec)
+    if not np.isfinite(distance).any():
         return None
-    east = (stars.ra - ra + 180) % 360 - 180
-    distance = 3600 * np.hypot(east * np.cos(np.radians(dec)), stars.dec - dec)
     nearest = int(np.nanargmin(distance))
     return nearest if distance[nearest] <= MATCH_RADIUS else None
 

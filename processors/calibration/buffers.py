@@ -31,10 +31,8 @@ class Buffers:
         """An array of this shape and type with any content, writable."""
         wanted = np.dtype(dtype)
         with self._lock:
-            for index, array in enumerate(self._arrays):
-                fits = array.shape == shape and array.dtype == wanted
-                del array  # it would count as a reference
-                if fits and _references(self._arrays, index) == UNUSED:
+            for index in range(len(self._arrays)):  # a loop over the arrays themselves would count as a reference
+                if self._fits(index, shape, wanted) and _references(self._arrays, index) == UNUSED:
                     found = self._arrays.pop(index)
                     self._arrays.append(found)
                     found.flags.writeable = True
@@ -45,6 +43,9 @@ class Buffers:
                 while sum(array.nbytes for array in self._arrays) > self.limit:
                     del self._arrays[0]
             return fresh
+
+    def _fits(self, index: int, shape: tuple[int, int], dtype: np.dtype) -> bool:
+        return self._arrays[index].shape == shape and self._arrays[index].dtype == dtype
 
     def clear(self) -> None:
         """Keep nothing."""

@@ -18,7 +18,7 @@ from .corrections.overscan import Method, mark_overscan
 from .corrections.saturation import Direction, saturated_pixels
 from .corrections.trim import header_of_trimmed, trim_section, without_sections
 from .folding import as_flags, folded
-from .masters import Kind, Master, MasterSource, MissingMasterError, Search, check_fit
+from .masters import Kind, Master, MasterSource, MissingMasterError, Search, check_fit, write_text
 from .readout import Readout
 from .reduction import Reduced, linearised, readable, reduce_frame
 from .units import in_counts, known_gain, known_read_noise, mark_electrons
@@ -30,6 +30,9 @@ CARDS: dict[Kind, tuple[str, str]] = {
     "bad_pixels": ("CALBPM", "bad-pixel map"),
 }
 """The kinds of masters in the order of their use, and the header cards that name them."""
+
+CORRECTIONS = ("overscan", *CARDS, "gain", "uncertainty", "saturation")
+"""What the card CALNOT may list."""
 
 
 class Calibration(Processor):
@@ -78,7 +81,9 @@ class Calibration(Processor):
         "fail", description="a frame whose master is missing fails, or goes on and says so in its header"
     )
     max_age: PositiveFloat | None = Field(None, description="how far from the frame a master may be in time [day]")
-    when: Literal["nearest", "before", "after"] = Field("nearest", description="which masters of the library count")
+    side: Literal["nearest", "before", "after"] = Field(
+        "nearest", description="on which side of the frame, in time, masters of the library count"
+    )
     exposure_tolerance: NonNegativeFloat = Field(
         0.01, description="fraction by which exposure times of dark and frame may differ and still be the same"
     )
@@ -110,8 +115,8 @@ class Calibration(Processor):
         if image.is_color:
             raise ImageError(f"{image.label} is a colour image; calibrate the raw frame before its colours are made")
         not_applied: list[str] = []
-        masters = self._masters(image, not_applied)
         readout = self._readout(image, not_applied)
+        masters = self._masters(image, readout.section.shape, not_applied)
         saturation = image.saturation if self.saturation is None else self.saturation
         if saturation is None:
             not_applied.append("saturation")
@@ -128,13 +133,13 @@ class Calibration(Processor):
         self._write_header(calibrated, readout, masters, not_applied)
         return calibrated
 
-    def _masters(self, image: Image, not_applied: list[str]) -> list[Master]:
+    def _masters(self, image: Image, shape: tuple[int, int], not_applied: list[str]) -> list[Master]:
         """The masters for a frame; the kinds that are missing or not wanted are noted."""
-        search = Search(self.library, self.max_age, self.when, self.exposure_tolerance, self.dark_scale)
+        search = Search(self.library, self.max_age, self.side, self.exposure_tolerance, self.dark_scale)
         found: list[Master] = []
         for kind in CARDS:
             try:
-                master = search.find(kind, image, getattr(self, kind))
+                master = search.find(kind, image, getattr(self, kind), shape=shape)
             except MissingMasterError:
                 if self.on_missing == "fail":
                     raise
@@ -245,13 +250,14 @@ class Calibration(Processor):
         header = image.header
         names = {master.kind: master.name for master in masters}
         for kind, (card, comment) in CARDS.items():
-            header[card] = (names.get(kind, "none"), comment)
+            write_text(header, card, names.get(kind, "none"), comment)
         dark = next((master for master in masters if master.kind == "dark"), None)
         if dark is not None:
             header["CALDSCL"] = (dark.scale, "factor of the master dark")
         if self.linearity is not None and not self.linearity.changes_nothing:
             header["CALLIN"] = ("table" if self.linearity.table is not None else "polynomial", "linearity correction")
-        header["CALNOT"] = (", ".join(not_applied) or "none", "corrections that were not applied")
+        left_out = [name for name in CORRECTIONS if name in not_applied]
+        write_text(header, "CALNOT", ", ".join(left_out) or "none", "corrections that were not applied")
         if "gain" not in not_applied:
             mark_electrons(header, readout.gain)
         if "uncertainty" not in not_applied:

@@ -204,7 +204,7 @@ class Search:
     exposure_tolerance: float = 0.01
     dark_scale: DarkScale | None = None
 
-    def find(self, kind: Kind, image: Image, source: Any) -> Master | None:
+    def find(self, kind: Kind, image: Image, source: Any, *, shape: tuple[int, int]) -> Master | None:
         """The master for a frame: the given one, or the best of the library; None if none is wanted.
 
         Parameters
@@ -215,6 +215,8 @@ class Search:
             The frame.
         source : Path, Image, False or None
             The master itself; False wants none, None asks the library, if there is one.
+        shape : (int, int)
+            Rows and columns (H, W) of the frame after trimming; masters of the library must have it.
 
         Raises
         ------
@@ -224,7 +226,7 @@ class Search:
         if source is False:
             return None
         if source is None:
-            return None if self.library is None else self._from_library(kind, image, self.library)
+            return None if self.library is None else self._from_library(kind, image, self.library, shape)
         master = open_master(kind, source)
         if kind == "flat":
             _check_filter(master, image)
@@ -233,7 +235,7 @@ class Search:
             return _scaled(master, scale)
         return master
 
-    def _from_library(self, kind: Kind, image: Image, library: Path) -> Master:
+    def _from_library(self, kind: Kind, image: Image, library: Path, shape: tuple[int, int]) -> Master:
         from .library import CalibrationLibrary, NoMatchError
 
         try:
@@ -244,6 +246,7 @@ class Search:
                 exposure_tolerance=self.exposure_tolerance,
                 when=self.when,
                 dark_scale=self.dark_scale,
+                shape=shape,
             )
         except NoMatchError as error:
             raise MissingMasterError(f"{image.label}: {error}") from error
@@ -291,6 +294,11 @@ def _check_filter(master: Master, image: Image) -> None:
     wanted = image.filter
     if own is not None and wanted is not None and own != wanted:
         raise MissingMasterError(f"{image.label} was taken in filter {wanted}, the master flat {master.name} in {own}")
+
+
+def write_text(header: Header, card: str, text: str, comment: str) -> None:
+    """Write a card of text, with its comment if there is room for both."""
+    header[card] = (text, comment) if len(text) + len(comment) <= 60 else text
 
 
 def check_fit(master: Master, image: Image, shape: tuple[int, int]) -> None:

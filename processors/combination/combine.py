@@ -22,9 +22,7 @@ TILE = 4 * MEGABYTE
 """Bytes of the stack that is worked on at a time: it stays in the processor's caches."""
 
 NO_MASK = np.empty(0, dtype=np.uint8)
-NO_MASK.flags.writeable = False
 NOTHING = np.empty(0, dtype=np.float32)
-NOTHING.flags.writeable = False
 
 MAD_FACTORS = np.array([np.nan, np.nan, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107])
 """By what 1.4826 times the median absolute deviation of 0, 1, 2 … 9 values must be multiplied to be unbiased."""

@@ -73,7 +73,7 @@ def ensemble_photometry(flux: np.ndarray, error: np.ndarray, candidates: np.ndar
     formal = error / middle[:, None]
     scatter = np.maximum(_median(formal, axis=1), 1e-6)
     for _ in range(ROUNDS):
-        weights = np.where(chosen, 1 / scatter**2, 0.0)
+        weights = _weights(chosen, scatter)
         common = weights @ np.where(chosen[:, None], scaled, 0.0) / weights.sum()
         corrected = _against_others(scaled, weights, common)
         found = _spread(corrected)
@@ -85,7 +85,7 @@ def ensemble_photometry(flux: np.ndarray, error: np.ndarray, candidates: np.ndar
         if np.array_equal(kept, chosen):
             break
         chosen = kept
-    weights = np.where(chosen, 1 / scatter**2, 0.0)
+    weights = _weights(chosen, scatter)
     common = weights @ np.where(chosen[:, None], scaled, 0.0) / weights.sum()
     relative = _against_others(scaled, weights, common)
     level = _median(relative, axis=1)[:, None]
@@ -94,6 +94,13 @@ def ensemble_photometry(flux: np.ndarray, error: np.ndarray, candidates: np.ndar
     with np.errstate(invalid="ignore"):
         total = np.sqrt((formal / common) ** 2 + (shared / common) ** 2) / level
     return Ensemble(relative / level, total, common / np.median(common), chosen)
+
+
+def _weights(chosen: np.ndarray, scatter: np.ndarray) -> np.ndarray:
+    """1 / scatter² of the stars of the ensemble, 0 for all others."""
+    weights = np.zeros(len(chosen))
+    weights[chosen] = 1 / scatter[chosen] ** 2
+    return weights
 
 
 def _against_others(scaled: np.ndarray, weights: np.ndarray, common: np.ndarray) -> np.ndarray:
@@ -110,9 +117,8 @@ def _spread(curves: np.ndarray) -> np.ndarray:
     deviation = curves - _median(curves, axis=1)[:, None]
     with np.errstate(invalid="ignore"):
         robust = 1.4826 * _median(np.abs(deviation), axis=1)
-        return np.maximum(
-            robust, np.sqrt(np.nanmean(np.clip(deviation, -5 * robust[:, None], 5 * robust[:, None]) ** 2, axis=1))
-        )
+        clipped = np.clip(deviation, -5 * robust[:, None], 5 * robust[:, None])
+    return np.maximum(robust, np.sqrt(_mean(clipped**2)))
 
 
 def _limit(excess: np.ndarray) -> float:
@@ -125,6 +131,11 @@ def _median(values: np.ndarray, axis: int) -> np.ndarray:
     """Median without NaN; NaN where there is nothing, quietly."""
     masked = np.ma.masked_invalid(values)
     return np.ma.filled(np.ma.median(masked, axis=axis), np.nan)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean of each row without NaN; NaN where there is nothing, quietly."""
+    return np.ma.filled(np.ma.masked_invalid(values).mean(axis=1), np.nan)
 
 
 def variability(relative: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,8 +164,7 @@ def variability(relative: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = (weights * values).sum(axis=1) / weights.sum(axis=1)
         chi2 = (weights * (values - mean[:, None]) ** 2).sum(axis=1) / (count - 1)
-        steps = np.diff(np.where(weights > 0, relative, np.nan), axis=1)
-        successive = np.nanmean(np.where(np.isfinite(steps), steps**2, np.nan), axis=1)
-        variance = np.nanvar(np.where(weights > 0, relative, np.nan), axis=1, ddof=1)
-        steadiness = 2 * variance / successive
+        known = np.where(weights > 0, relative, np.nan)
+        variance = _mean((known - _mean(known)[:, None]) ** 2) * count / (count - 1)
+        steadiness = 2 * variance / _mean(np.diff(known, axis=1) ** 2)
     return chi2, steadiness

@@ -9,7 +9,7 @@ from ....images import Image, ImageError, PixelFlag
 from ....images.arithmetic import flagged
 from ....images.sections import Section
 from ...processor import Processor
-from ..masters import MasterSource, Search, check_fit
+from ..masters import MasterSource, Search, check_fit, write_text
 from .subtraction import needed, with_flags_of
 
 
@@ -51,5 +51,5 @@ class BadPixels(Processor):
             mask = flagged(mask, bad, PixelFlag.BAD)
         known = image.replace(mask=mask)
         if name is not None:
-            known.header["CALBPM"] = (name, "bad-pixel map")
+            write_text(known.header, "CALBPM", name, "bad-pixel map")
         return known

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat
 
 from ....images import Image
 from ...processor import Processor
-from ..masters import Master, MasterSource, Search, check_fit
+from ..masters import Master, MasterSource, Search, check_fit, write_text
 from ..units import in_counts
 from .subtraction import needed, subtracted
 
@@ -31,7 +31,7 @@ class Bias(Processor):
         check_fit(master, image, image.shape)
         master.note()
         corrected = subtracted(image, master)
-        corrected.header["CALBIAS"] = (master.name, "master bias, subtracted")
+        write_text(corrected.header, "CALBIAS", master.name, "master bias, subtracted")
         return corrected
 
     def _master(self, image: Image) -> Master:

@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from ....images import Image
 from ...processor import Processor
-from ..masters import MasterSource, Search, check_fit
+from ..masters import MasterSource, Search, check_fit, write_text
 from ..units import in_counts
 from .subtraction import needed, subtracted
 
@@ -43,6 +43,6 @@ class Dark(Processor):
         check_fit(master, image, image.shape)
         master.note()
         corrected = subtracted(image, master)
-        corrected.header["CALDARK"] = (master.name, "master dark, subtracted")
+        write_text(corrected.header, "CALDARK", master.name, "master dark, subtracted")
         corrected.header["CALDSCL"] = (master.scale, "factor of the master dark")
         return corrected

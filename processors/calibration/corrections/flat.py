@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat
 from ....images import Image, PixelFlag
 from ....images.arithmetic import flagged
 from ...processor import Processor
-from ..masters import MasterSource, Search, check_fit
+from ..masters import MasterSource, Search, check_fit, write_text
 from .subtraction import needed, with_flags_of
 
 
@@ -34,7 +34,7 @@ class Flat(Processor):
         check_fit(master, image, image.shape)
         master.note()
         corrected = divided(image, master.image())
-        corrected.header["CALFLAT"] = (master.name, "master flat, divided by")
+        write_text(corrected.header, "CALFLAT", master.name, "master flat, divided by")
         return corrected
 
 

@@ -17,7 +17,7 @@ def needed(kind: Kind, image: Image, source: Any, search: Search) -> Master:
     ImageError
         Neither a master nor a library is configured, or nothing fits.
     """
-    master = search.find(kind, image, source)
+    master = search.find(kind, image, source, shape=image.shape)
     if master is None:
         what = kind.replace("_", " ")
         raise ImageError(f"{image.label}: there is no master {what}: set master: to a file or library: to a folder")

@@ -1,8 +1,8 @@
 """The calibration library: which master frames there are, and which one belongs to a frame."""
 
-from .entry import Kind, MasterEntry, Status
+from .entry import Kind, MasterEntry, Status, read_entry
 from .library import CalibrationLibrary, Explanation, Match, master_name, set_status
-from .matching import DEFAULT_KEYS, LibraryError, NoMatchError
+from .matching import DEFAULT_KEYS, LibraryError, NoMatchError, days
 
 __all__ = [
     "DEFAULT_KEYS",
@@ -14,6 +14,8 @@ __all__ = [
     "Match",
     "NoMatchError",
     "Status",
+    "days",
     "master_name",
+    "read_entry",
     "set_status",
 ]

@@ -176,13 +176,13 @@ def _states(folder: Path) -> Iterator[tuple[str, str]]:
             continue
         visited.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = os.path.relpath(place, folder)
         for name in names:
-            if name.startswith(".") or FITS.suffix_of(name) is None:
+            if name.startswith(".") or not name.lower().endswith(FITS.suffixes):
                 continue
-            path = Path(place, name)
-            state = _state(path)
+            state = _state(os.path.join(place, name))  # noqa: PTH118 - a Path costs more than the question to the system
             if state is not None:
-                yield os.path.relpath(path, folder), state
+                yield (name if below == "." else f"{below}/{name}"), state
 
 
 def _only_at(folder: Path) -> Callable[[OSError], None]:
@@ -195,9 +195,9 @@ def _only_at(folder: Path) -> Callable[[OSError], None]:
     return complain
 
 
-def _state(path: Path) -> str | None:
+def _state(path: str | Path) -> str | None:
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116
     except OSError:  # it has just gone, or is a link to nowhere
         return None
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"

@@ -167,13 +167,13 @@ class CalibrationLibrary:
         LibraryError
             A folder cannot be listed.
         """
-        found: dict[Path, MasterEntry] = {}
+        found: dict[str, MasterEntry] = {}
         for folder in self.folders:
             try:
-                found.update((entry.path, entry) for entry in index_of(folder).entries())
+                found.update((str(entry.path), entry) for entry in index_of(folder).entries())
             except OSError as error:
                 raise LibraryError(f"the calibration library {folder} cannot be listed: {error.strerror}") from error
-        return sorted(found.values(), key=lambda entry: entry.path)
+        return [found[path] for path in sorted(found)]
 
     # --- which one ----------------------------------------------------------------------------------------------
 
@@ -265,6 +265,31 @@ class CalibrationLibrary:
             raise LibraryError(f"there is no kind of master {kind!r}; there are {', '.join(KINDS)}")
         request = request_for(kind, header, self.keys[kind], **wishes)
         return request, select(request, self.files(), where=self.label)
+
+    def last_like(self, master: MasterEntry) -> MasterEntry | None:
+        """The accepted master for the same frames that is nearest in time: what a new one is compared with.
+
+        Darks are alike if their exposure times are, and dark currents among each other.
+
+        Parameters
+        ----------
+        master : MasterEntry
+            The new one; itself it does not count.
+
+        Raises
+        ------
+        ImageError
+            A card of the master that must be known makes no sense.
+        LibraryError
+            A folder cannot be listed.
+        """
+        if master.kind is None:
+            return None
+        own = master.path.absolute()
+        others = [entry for entry in self.files() if entry.path != own and entry.is_rate == master.is_rate]
+        request = request_for(master.kind, master.header, self.keys[master.kind], label=master.path.name)
+        chosen = select(request, others).chosen
+        return None if chosen is None else chosen.entry
 
     # --- what goes in -------------------------------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
 from .ccd import CCDCamera, CCDMaps, make_maps, read_raw
 from .conditions import BANDS
+from .files import simulate_night
 from .light_curves import PulsatingStar, TransitingPlanet, transit_flux
-from .night import Night, RawFrame, simulate_night, take_night
+from .night import Night, RawFrame, take_night
 from .plan import PlannedFrame
 
 __all__ = [

@@ -1,12 +1,11 @@
-"""A simulated night: raw biases, darks, twilight flats and science frames, and the truth behind them."""
+"""A simulated night: how its raw biases, darks, twilight flats and science frames come about."""
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -321,86 +320,3 @@ def _reach(pixels: np.ndarray, catalog: Table, level: float, shape: tuple[int, i
             near = pixels[np.clip(row + dy, 0, shape[0] - 1), np.clip(column + dx, 0, shape[1] - 1)]
             reached |= near >= level
     return reached
-
-
-def simulate_night(
-    folder: str | Path,
-    seed: int = 1,
-    frames: int = 40,
-    size: int | tuple[int, int] = 1024,
-    *,
-    biases: int = 10,
-    darks: int = 10,
-    flats: int = 7,
-    filters: Sequence[str] = ("V", "R"),
-    camera: CCDCamera | None = None,
-    variable: PulsatingStar | None = None,
-    transit: TransitingPlanet | None = None,
-    threads: int | None = None,
-    on_frame: Callable[[Path], Any] | None = None,
-) -> list[Path]:
-    """Write the raw frames of a night and, in the folder ``truth`` beside them, what they show.
-
-    One field is followed for six hours while twilight ends, seeing, clouds and airmass change, the telescope drifts
-    and the moon rises. A star in it pulsates, and another has a planet that passes before it. The same arguments give
-    the same files.
-
-    Parameters
-    ----------
-    folder : path
-        Where they go; it is made. Names are ``bias_0001.fits``, ``dark_0001.fits``, ``flat_R_0001.fits`` and
-        ``science_0001.fits``; the headers say the same.
-    seed : int
-        Start of all random numbers.
-    frames : int
-        Number of science frames.
-    size : int or (int, int)
-        Side of a frame, or rows and columns, without the overscan [px].
-    biases, darks, flats : int
-        Number of calibration frames; `flats` for each filter. Darks are as long as science frames.
-    filters : sequence of str
-        Of B, V, R and I; most science frames are taken in the last.
-    camera : CCDCamera
-        The detector.
-    variable, transit : PulsatingStar, TransitingPlanet
-        The stars to watch.
-    threads : int
-        Frames that are in the making at the same time.
-    on_frame : callable
-        Called with the path of each frame when it is written.
-
-    Returns
-    -------
-    list of Path
-        The frames, in the order in which they were taken.
-
-    Raises
-    ------
-    ValueError
-        A filter is not known, or there are more frames than a night has room for.
-
-    Notes
-    -----
-    ``truth/frames.ecsv`` has a line for each frame: conditions and the relative flux of both stars to watch.
-    ``truth/field.ecsv`` lists everything in the sky, ``truth/science_0001_truth.ecsv`` what a frame shows: fluxes are
-    those of a pixel of response 1, which is the median of ``response_R`` in ``truth/maps.npz``; there are ``bias``
-    [adu], ``dark`` [electron/s] and ``bad``, too. ``truth/cosmic_rays.ecsv`` lists the pixels that particles hit, and
-    ``truth/night.json`` holds the parameters of the camera and of both stars.
-    """
-    from .truth import TruthWriter
-
-    shape = (size, size) if isinstance(size, int) else size
-    night = Night.make(shape, seed=seed, camera=camera, filters=filters, variable=variable, transit=transit)
-    planned = night.plan(frames, biases=biases, darks=darks, flats=flats)
-    folder = Path(folder)
-    truth = TruthWriter(folder / "truth")
-    written = []
-    for raw in take_night(night, planned, threads=threads):
-        path = folder / f"{raw.planned.name}.fits"
-        raw.image.writeto(path)
-        truth.add(raw)
-        written.append(path)
-        if on_frame is not None:
-            on_frame(path)
-    truth.finish(night)
-    return written

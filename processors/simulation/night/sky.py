@@ -49,8 +49,8 @@ def target_field(
     Returns
     -------
     Table
-        As :func:`.field.make_sky` makes it, with ``id``, ``role`` ("variable", "transit", "comparison" or "") and a
-        magnitude for each filter, ``mag_R`` …; brightest first.
+        As :func:`.field.make_sky` makes it, brightest first, with ``id``, ``role`` ("variable", "transit",
+        "comparison" or "field") and a magnitude for each filter, ``mag_R`` ….
     """
     rng = np.random.default_rng([seed, 5])
     wcs = pointing(shape, ra=center[0], dec=center[1], pixel_scale=pixel_scale, rotation=rotation)
@@ -65,7 +65,7 @@ def target_field(
     )
     star = np.asarray(scene["type"]) == "star"
     scene["color"] = np.where(star, np.clip(rng.normal(0.5, 0.22, len(scene)), 0.0, 1.3), 0.75)
-    scene["role"] = np.full(len(scene), "", dtype="U10")
+    scene["role"] = np.full(len(scene), "field", dtype="U10")
     projection = celestial_wcs(wcs)
     if projection is None:
         raise ValueError("the header describes no celestial coordinates; make it with pointing()")
@@ -78,7 +78,7 @@ def target_field(
     bright = np.array(list(BRIGHT.values())) * (shape[1] - 1, shape[0] - 1) + rng.uniform(-0.03, 0.03, 2) * min(shape)
     places = np.concatenate([places, bright])
     ra, dec = projection.all_pix2world(places[:, 0], places[:, 1], 0)
-    roles += [""] * len(BRIGHT)
+    roles += ["field"] * len(BRIGHT)
     steady = len(COMPARISONS)
     watched = Table(
         {

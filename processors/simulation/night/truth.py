@@ -2,17 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from ....images.catalog import write_table
 from ....images.io.atomic import atomic_write
-
-if TYPE_CHECKING:
-    from .night import Night, RawFrame
+from .night import Night, RawFrame
 
 FRAME_COLUMNS: dict[str, tuple[u.UnitBase | None, str]] = {
     "file": (None, "name of the raw frame"),
@@ -48,7 +46,7 @@ class TruthWriter:
         self._frames: list[dict[str, Any]] = []
         self._hits: list[Table] = []
 
-    def add(self, raw: "RawFrame") -> None:
+    def add(self, raw: RawFrame) -> None:
         """Write the catalogue of a science frame, and remember the rest until :meth:`finish`."""
         if raw.catalog is not None:
             write_table(raw.catalog, self.folder / f"{raw.planned.name}_truth.ecsv")
@@ -58,10 +56,8 @@ class TruthWriter:
             names = np.full(x.size, raw.truth["file"])
             self._hits.append(Table({"file": names, "x": x, "y": y, "charge": raw.hits[y, x]}))
 
-    def finish(self, night: "Night") -> None:
+    def finish(self, night: Night) -> None:
         """Write the tables and maps of the whole night."""
-        from astropy.table import vstack
-
         write_table(self._table(), self.folder / "frames.ecsv")
         field = night.field.copy()
         field.remove_column("mag")

@@ -112,7 +112,19 @@ def test_order_of_the_extensions():
 words = st.text(string.ascii_uppercase + string.digits, min_size=1, max_size=8).filter(
     lambda key: key not in ("END", "COMMENT", "HISTORY", "CONTINUE", "HIERARCH")
 )
-values = ascii_text | st.integers(-(2**62), 2**62) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+def astropy_can_read(text: str) -> bool:
+    """Whether astropy's own parser of cards reads the text back; it stumbles over quotes before slashes."""
+    return fits.Card.fromstring(str(fits.Card("KEY", text))).value == text
+
+
+values = (
+    ascii_text.filter(astropy_can_read)
+    | st.integers(-(2**62), 2**62)
+    | st.booleans()
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
 
 
 @QUICK

@@ -20,6 +20,15 @@ def test_a_night_is_written_with_its_truth(tmp_path):
     assert (tmp_path / "raw" / "truth" / "frames.ecsv").is_file()
 
 
+def test_frames_of_another_night_are_not_mixed_in(tmp_path):
+    (tmp_path / "science_0003.fits").touch()
+
+    result = simulate(tmp_path, "--frames", 2, "--size", 64)
+
+    assert result.exit_code != 0
+    assert [path.name for path in tmp_path.glob("*.fits")] == ["science_0003.fits"]
+
+
 def test_more_frames_than_a_night_has_room_for_are_refused(tmp_path):
     result = simulate(tmp_path, "--frames", 9000, "--size", 64)
 
