@@ -194,8 +194,7 @@ class MasterBuilder:
         master = judged(master, comparison)
         reasons = comparison.reasons or (comparison.summary(),)
         master.header[FINGERPRINT] = (fingerprint, "hash of what it was made from")
-        for reason in reasons:
-            master.header.add_history(f"{SAID}{reason}")
+        _remember(master.header, reasons)
         master.writeto(path)
         numbers = {**_numbers(master), **comparison.figures}
         seconds = time.perf_counter() - begin
@@ -217,7 +216,8 @@ class MasterBuilder:
                 derived.append(
                     self._from_masters("dark", "dark current", name, darks, lambda darks=darks: dark_current(darks))
                 )
-            if self.settings.bad_pixels and self.calibration.bad_pixels is None and (darks or flats):
+            given = isinstance(self.calibration.bad_pixels, Path | Image)
+            if self.settings.bad_pixels and not given and (darks or flats):
                 # Darks are in the order of their exposure time, and defects show best in the longest one.
                 shown = {"dark": darks[-1] if darks else None, "flat": flats[-1] if flats else None}
                 name = _file_name("bad_pixels", "", night.date, word)
@@ -301,6 +301,14 @@ def _is_like(entry: MasterEntry, header: Header) -> bool:
     return abs(own - other) <= 0.01 * max(own, other)
 
 
+def _remember(header: Header, reasons: Iterable[str]) -> None:
+    """Write into the HISTORY what a comparison found; what comes from masters that it is made of is dropped."""
+    kept = [str(line) for line in header.get("HISTORY", []) if not str(line).startswith(SAID)]
+    header.remove("HISTORY", ignore_missing=True, remove_all=True)
+    for line in (*kept, *(f"{SAID}{reason}" for reason in reasons)):
+        header.add_history(line)
+
+
 def _numbers(master: Image) -> dict[str, float]:
     """What the report says of a master."""
     import numpy as np
@@ -313,8 +321,10 @@ def _numbers(master: Image) -> dict[str, float]:
         numbers |= {"level": float(middle), "low": float(low), "high": float(high)}
     if master.safe_uncertainty is not None:
         numbers["uncertainty"] = float(np.nanmedian(master.uncertainty[::4, ::4]))
+    bad = data != 0 if master.header.get("IMAGETYP") == "bad pixels" else ~np.isfinite(data)
     if master.safe_mask is not None:
-        numbers["bad"] = float(np.count_nonzero(master.mask)) / master.mask.size
+        bad |= master.mask != 0
+    numbers["bad_fraction"] = float(np.count_nonzero(bad)) / bad.size
     return numbers
 
 

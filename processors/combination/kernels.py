@@ -358,17 +358,18 @@ def mean_within(cube, bottom, top, centres, out, scatter, count):
             row = cube[i, start:end]
             for x in range(width):
                 inside = (row[x] >= from_[x]) & (row[x] <= to[x])
-                d = row[x] - origin[x] if inside else np.float32(0)
-                first[x] += d
-                second[x] += d * d
+                first[x] += row[x] - origin[x] if inside else np.float32(0)
                 number[x] += np.int32(inside)
         result, spread = out[start:end], scatter[start:end]
         for x in range(width):
-            n = np.float32(number[x])
-            shift = first[x] / n
-            result[x] = origin[x] + shift
-            variance = (second[x] - first[x] * shift) / (n - np.float32(1))
-            spread[x] = np.sqrt(max(variance, np.float32(0))) if number[x] > 1 else np.float32(np.nan)
+            result[x] = origin[x] + first[x] / np.float32(number[x])
+        for i in range(frames):
+            row = cube[i, start:end]
+            for x in range(width):
+                d = row[x] - result[x]
+                second[x] += d * d if (row[x] >= from_[x]) & (row[x] <= to[x]) else np.float32(0)
+        for x in range(width):
+            spread[x] = np.sqrt(second[x] / np.float32(number[x] - 1)) if number[x] > 1 else np.float32(np.nan)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

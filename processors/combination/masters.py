@@ -388,13 +388,13 @@ def single_frame_noise(frames: Sequence[Frame], region: Section) -> float:
 def robust_deviation(values: np.ndarray, limit: float = 5.0) -> float:
     """Standard deviation of the values within `limit` of it around their mean; NaN if there are fewer than two.
 
-    It starts from the median absolute deviation. Integers have that in coarse steps, so it is not taken itself.
+    It starts from quantiles. Integers have those in coarse steps, so they are not taken themselves.
     """
     kept = values[np.isfinite(values)].astype(np.float64)
     if kept.size < 2:
         return float("nan")
-    centre = float(np.median(kept))
-    spread = max(1.4826 * float(np.median(np.abs(kept - centre))), 1e-3 * float(np.std(kept)))
+    lowest, low, centre, high, highest = np.quantile(kept, (0.02, 0.16, 0.5, 0.84, 0.98))
+    spread = (high - low) / 2 or (highest - lowest) / 4 or float(np.std(kept))
     for _ in range(10):
         inside = kept[np.abs(kept - centre) <= limit * spread]
         if inside.size < 2:
@@ -402,7 +402,7 @@ def robust_deviation(values: np.ndarray, limit: float = 5.0) -> float:
         before, centre, spread = spread, float(inside.mean()), float(inside.std(ddof=1))
         if abs(spread - before) <= 1e-4 * before:
             break
-    return spread
+    return float(spread)
 
 
 def _usable(frame: Frame, first: int, last: int) -> np.ndarray:

@@ -39,6 +39,7 @@ OFTEN_CONFIGURED = ("gain",)
 PLURALS: Mapping[Kind, str] = MappingProxyType(
     {"bias": "biases", "dark": "darks", "flat": "flats", "bad_pixels": "bad-pixel maps"}
 )
+SINGULARS: Mapping[Kind, str] = MappingProxyType({"bad_pixels": "bad-pixel map"})
 DAY = 86400.0
 
 
@@ -98,7 +99,7 @@ class Request:
         parts = [f"{words_for(key)} {as_text(key, value)}" for key, value in told]
         if self.kind == "dark" and self.exposure_time is not None:
             parts.insert(0, f"{self.exposure_time:g} s")
-        name = self.kind.replace("_", " ")
+        name = SINGULARS.get(self.kind, self.kind)
         return f"{name} for {', '.join(parts)}" if parts else f"{name} for this frame"
 
 
@@ -223,7 +224,7 @@ class _Elimination:
             more += f", nor can {len(broken) - 1} more" if len(broken) > 1 else ""
             return f"{self.where} holds {words or 'no masters'}{more}"
 
-        return self._keep(f"{PLURALS[self.request.kind]} in {self.where}", kept, reason)
+        return self._keep(f"in {self.where}", kept, reason)
 
     def _equal(self, key: str) -> str:
         wanted = self.request.values[key]
@@ -239,7 +240,8 @@ class _Elimination:
             whose = "its" if len(self.left) == 1 else "their"
             return f"{self._counted()} in question, but {whose} {words_for(key)} is {others}{allowed}"
 
-        return self._keep(f"of {words_for(key)} {as_text(key, wanted)}", kept, reason)
+        told = f"of {words_for(key)} {as_text(key, wanted)}"
+        return self._keep(told if wanted is not None else f"without {words_for(key)}, like the frame", kept, reason)
 
     def _shape(self) -> str:
         assert self.request.shape is not None
@@ -390,7 +392,7 @@ def days(age: float) -> str:
 
 
 def _plural(count: int, kind: Kind) -> str:
-    return f"{count} {PLURALS[kind]}" if count != 1 else f"1 {'bad-pixel map' if kind == 'bad_pixels' else kind}"
+    return f"{count} {PLURALS[kind]}" if count != 1 else f"1 {SINGULARS.get(kind, kind)}"
 
 
 def _listed(words: Sequence[str], most: int = 5) -> str:

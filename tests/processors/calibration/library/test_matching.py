@@ -344,3 +344,34 @@ def test_a_file_is_copied_into_the_library(library, tmp_path):
     assert path == tmp_path / "masters" / "elsewhere.fits"
     assert path.read_bytes() == source.read_bytes()
     assert library.add(path) == path
+
+
+def test_a_new_master_is_compared_with_the_nearest_accepted_one_of_the_same_frames(library, put):
+    put("b.fits", "master flat", FILTER="B", day=-1)
+    put("tried.fits", "master flat", FILTER="R", day=-1, MSTATUS="candidate")
+    last = put("last.fits", "master flat", FILTER="R", day=-6)
+    put("older.fits", "master flat", FILTER="R", day=-20)
+    put("new.fits", "master flat", FILTER="R")
+    entries = {entry.path.name: entry for entry in library.entries()}
+
+    assert library.last_like(entries["new.fits"]).path == last
+    assert library.last_like(entries["b.fits"]) is None
+
+
+def test_darks_are_compared_with_darks_and_dark_currents_with_dark_currents(library, put):
+    put("dark.fits", "master dark", EXPTIME=60.0, day=-2)
+    put("current.fits", "master dark", EXPTIME=1.0, BUNIT="adu/s", day=-2)
+    put("long.fits", "master dark", EXPTIME=300.0, day=-1)
+    put("new_dark.fits", "master dark", EXPTIME=60.0)
+    put("new_current.fits", "master dark", EXPTIME=1.0, BUNIT="adu/s")
+    entries = {entry.path.name: entry for entry in library.entries()}
+
+    assert library.last_like(entries["new_dark.fits"]).path.name == "dark.fits"
+    assert library.last_like(entries["new_current.fits"]).path.name == "current.fits"
+    assert library.last_like(entries["long.fits"]) is None
+
+
+def test_wording_of_bad_pixel_maps(library, put):
+    put("b.fits", "master bias")
+
+    assert why(library, "bad_pixels").startswith("no bad-pixel map for binning 2x2, instrument Cam: ")
