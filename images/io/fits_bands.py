@@ -14,7 +14,6 @@ from .fits_pixels import read_pixels
 from .fits_reader import MASK_NAMES, UNCERTAINTY_NAMES, _customary, _data_unit
 
 
-
 class FitsBands:
     """A plain FITS file with one image of two axes, kept open, of which bands of rows can be read.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import chains, demo, files, masters, new, processors, run, simulate
+from . import chains, demo, files, masters, new, processors, reduce, run, simulate
 
 UsageError: Any = typer.BadParameter.__bases__[0]
 """What typer raises for wrong arguments; newer versions of it carry their own copy of click."""
@@ -110,6 +110,7 @@ app.command("demo", rich_help_panel=STARTING)(demo.demo)
 app.add_typer(simulate.app, name="simulate", rich_help_panel=STARTING)
 app.add_typer(new.app, name="new", rich_help_panel=STARTING)
 app.command("run", rich_help_panel=RUNNING)(run.run)
+app.command("reduce", rich_help_panel=RUNNING)(reduce.reduce)
 app.command("replay", rich_help_panel=RUNNING)(run.replay)
 app.add_typer(masters.app, name="masters", rich_help_panel=RUNNING)
 app.command("validate", rich_help_panel=CHAINS)(chains.validate)

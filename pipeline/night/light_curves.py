@@ -282,11 +282,11 @@ def _with_floor(ensemble: Ensemble) -> np.ndarray:
 
 
 def _check_star(star: int, m: Measured) -> int:
-    """A comparison star of about the same brightness, and among the more constant ones."""
+    """A comparison star of about the same brightness, and no more variable than others."""
     candidates = np.flatnonzero(m.ensemble.comparison)
     candidates = candidates[candidates != star]
-    quiet = candidates[m.chi2[candidates] <= np.median(m.chi2[candidates])]
-    return int(quiet[np.argmin(np.abs(np.log(m.flux[quiet] / m.flux[star])))])
+    brightness = np.abs(np.log(m.flux[candidates] / m.flux[star]))
+    return int(candidates[np.argmin(brightness + 0.2 * m.chi2[candidates] / np.median(m.chi2[candidates]))])
 
 
 def _place(stars: Series, star: int) -> tuple[float, float]:

@@ -37,7 +37,7 @@ CURVES = (
     ("seeing", "Seeing", "arcsec", False),
     ("fwhm", "Width of the stars", "px", False),
     ("sky", "Sky level", "", False),
-    ("limiting_magnitude", "Limiting magnitude", "mag", True),
+    ("limiting_magnitude", "Limiting magnitude", "mag", False),
     ("n_sources", "Sources", "", False),
     ("ellipticity", "Ellipticity of the stars", "", False),
     ("airmass", "Airmass", "", True),

@@ -187,9 +187,9 @@ def _ticks(low: float, high: float) -> list[float]:
     """Some round numbers between two values."""
     if not high > low:
         return [low]
-    rough = (high - low) / 4
+    rough = (high - low) / 6
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
     first = math.ceil(low / step)
     return [k * step for k in range(first, math.floor(high / step) + 1)]
 
@@ -198,8 +198,6 @@ def _number(value: float, ticks: Sequence[float]) -> str:
     """A tick as short as its neighbours allow."""
     step = min((abs(b - a) for a, b in zip(ticks, ticks[1:], strict=False)), default=abs(value) or 1.0)
     digits = max(0, min(6, -math.floor(math.log10(step) + 1e-9)))
-    if digits and abs(round(step * 10**digits) - step * 10**digits) > 1e-6 * step * 10**digits:
-        digits += 1
     text = f"{value:.{digits}f}"
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
 

@@ -225,9 +225,7 @@ def local_median(data: np.ndarray, size: int) -> np.ndarray:
     half = size // 2
     padded = np.pad(np.asarray(data, dtype=np.float32), half, mode="reflect")
     height, width = data.shape
-    shifted = [
-        HeldFrame("", padded[dy : dy + height, dx : dx + width]) for dy in range(size) for dx in range(size)
-    ]
+    shifted = [HeldFrame("", padded[dy : dy + height, dx : dx + width]) for dy in range(size) for dx in range(size)]
     return combine_frames(shifted, Rule(method="median", uncertainty="none")).data
 
 

@@ -87,8 +87,12 @@ class CombineFrames(Processor):
     )
     size: PositiveInt | None = Field(None, description="images of a complete group; None waits for the end of the run")
     method: Method = Field("clipped", description="how the values of a pixel are combined")
-    sigma_low: PositiveFloat = Field(3.0, description="values below the centre by more are clipped [standard deviations]")
-    sigma_high: PositiveFloat = Field(3.0, description="values above the centre by more are clipped [standard deviations]")
+    sigma_low: PositiveFloat = Field(
+        3.0, description="values below the centre by more are clipped [standard deviations]"
+    )
+    sigma_high: PositiveFloat = Field(
+        3.0, description="values above the centre by more are clipped [standard deviations]"
+    )
     center: Center = Field("median", description="what clipping measures from")
     deviation: Deviation = Field("mad", description="what clipping takes for a standard deviation")
     rounds: PositiveInt = Field(5, description="how often clipping is repeated, at most")
@@ -156,7 +160,9 @@ class CombineFrames(Processor):
         group = groups.get(key)
         if group is None:
             first = image.replace(data=None, mask=None, uncertainty=None, catalog=None, raw=None)
-            group = Group(first, image.data.shape, next(iter(groups.values())).waiting if groups else Waiting(self.max_memory))
+            group = Group(
+                first, image.data.shape, next(iter(groups.values())).waiting if groups else Waiting(self.max_memory)
+            )
         elif group.shape != image.data.shape:
             raise ImageError(
                 f"{image.label} has the shape {image.data.shape}, {group.first.label} of the same group has "
@@ -191,16 +197,17 @@ class CombineFrames(Processor):
         blank = image.replace(data=None, mask=None, uncertainty=None, catalog=None, raw=None)
         return self._result(blank, frames, data.shape[1:], flags)
 
-    def _result(
-        self, blank: Image, frames: list[HeldFrame], shape: tuple[int, ...], flags: np.ndarray | None
-    ) -> Image:
+    def _result(self, blank: Image, frames: list[HeldFrame], shape: tuple[int, ...], flags: np.ndarray | None) -> Image:
         factors = scale_factors(frames, self.scale)
         combined = combine_frames(frames, self._rule(), factors=factors, memory=self.max_memory)
         combined.data, combined.uncertainty, combined.count = (
             plane.reshape(shape) for plane in (combined.data, combined.uncertainty, combined.count)
         )
         made = blank.replace(
-            data=combined.data, mask=combined_mask(combined, flags), uncertainty=combined.uncertainty
+            data=combined.data,
+            mask=combined_mask(combined, flags),
+            uncertainty=combined.uncertainty,
+            axes="CYX" if len(shape) == 3 else None,
         )
         made.meta = None
         made.set_meta(FrameCount(combined.count))

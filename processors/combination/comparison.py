@@ -107,7 +107,9 @@ def compare_masters(new: Image, old: Image | None, *, limits: Limits | None = No
     increase = float(before.mean() - good.mean())
     figures["bad_fraction_increase"] = increase
     if increase > allowed.bad_fraction:
-        reasons.append(f"{100 * increase:.2g} % more of its pixels are bad, allowed are {100 * allowed.bad_fraction:.2g} %")
+        reasons.append(
+            f"{100 * increase:.2g} % more of its pixels are bad, allowed are {100 * allowed.bad_fraction:.2g} %"
+        )
     both = good & before
     if kind != "bad pixels":
         reasons += _noise(new, old, allowed, figures)

@@ -92,7 +92,11 @@ class FileFrame:
     def rows(self, first: int, last: int) -> Band:
         """Rows `first` to `last`, the end not included."""
         mask = self.bands.mask(first, last)
-        return self.bands.data(first, last), None if mask is None else _excluded(mask), self.bands.uncertainty(first, last)
+        return (
+            self.bands.data(first, last),
+            None if mask is None else _excluded(mask),
+            self.bands.uncertainty(first, last),
+        )
 
 
 class Waiting:

@@ -317,9 +317,7 @@ def clip_limits(cube, network, valley, short_valley, by_median, by_mad, low, hig
                     first += 1
                 while last > first and column[last - 1] > to[x]:
                     last -= 1
-                first, last = _clipped_column(
-                    column, first, last, by_median, by_mad, low, high, floor, rounds - 1
-                )
+                first, last = _clipped_column(column, first, last, by_median, by_mad, low, high, floor, rounds - 1)
                 if first < last:
                     from_[x], to[x] = column[first], column[last - 1]
                 else:

@@ -285,9 +285,7 @@ def master_flat(
     mask[~(data > 0)] |= int(PixelFlag.BAD)
     used = [fact.path for fact in facts]
     inputs[0] = ("flat", used)
-    header = master_header(
-        facts[0].header, "master flat", len(used), mean_time([f.header for f in facts]), unit="1"
-    )
+    header = master_header(facts[0].header, "master flat", len(used), mean_time([f.header for f in facts]), unit="1")
     header["MLEVEL"] = (round(float(frame_levels.mean()), 3), "[adu] mean level of the frames")
     header["MNOISE"] = (round(float(np.max(noise)), 8), "relative noise of a pixel of a single frame")
     if len(used) < len(files):
@@ -350,9 +348,7 @@ def _combine(
         if finish is not None and len({fact.levels for fact in facts}) > 1:
             means = np.array([np.mean(fact.levels) for fact in facts])
             weights = list(means / means.mean()) if means.max() > UNEQUAL_LEVELS * means.min() else None
-        rule = Rule(
-            sigma_low=sigma, sigma_high=sigma, floor=float(np.nanmax([*noise, 0.0])), uncertainty="scatter"
-        )
+        rule = Rule(sigma_low=sigma, sigma_high=sigma, floor=float(np.nanmax([*noise, 0.0])), uncertainty="scatter")
         return combine_frames(frames, rule, weights=weights, memory=memory / 2), facts, regions, noise
 
 

@@ -105,7 +105,12 @@ def photon_transfer(
         raise ImageError("the frames differ in size; photon transfer needs frames that were read alike")
     offset = np.mean(zero, axis=0)
     return [
-        _of_region(region, [frame[region.slices] for frame in light], [frame[region.slices] for frame in plain], offset[region.slices])
+        _of_region(
+            region,
+            [frame[region.slices] for frame in light],
+            [frame[region.slices] for frame in plain],
+            offset[region.slices],
+        )
         for region in how.regions(header, offset.shape)
     ]
 

@@ -15,7 +15,6 @@ in the first folder::
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +24,8 @@ from ....images import Image, ImageError
 from ....images.io import atomic_write
 from .entry import KINDS, STATUSES, Kind, MasterEntry, Status, entry_of, read_entry
 from .index import index_of
-from .matching import (
-    DEFAULT_KEYS,
-    Keys,
-    LibraryError,
-    NoMatchError,
-    Request,
-    Selection,
-    When,
-    checked_keys,
-    request_for,
-    select,
-)
-
-CONFIGURATION = "library.yaml"
+from .keys import Keys, LibraryError, checked_keys, configured_keys
+from .matching import NoMatchError, Request, Selection, When, request_for, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +127,7 @@ class CalibrationLibrary:
             if not folder.is_dir():
                 what = "is a file, not a folder" if folder.exists() else "does not exist"
                 raise LibraryError(f"the calibration library {folder} {what}; give a folder of master frames")
-        self.keys: Keys = _configured(self.folders[0]) if keys is None else checked_keys(keys, where="library")
+        self.keys: Keys = configured_keys(self.folders[0]) if keys is None else checked_keys(keys, where="library")
 
     @property
     def label(self) -> str:
@@ -385,30 +372,3 @@ def set_status(path: Path, status: Status, reason: str = "") -> None:
     image.header["MSTATUS"] = (status, reason or "whether this master may be used")
     image.header.add_history(f"etendue: master {status}{f': {reason}' if reason else ''}")
     image.writeto(path)
-
-
-# --- configuration ----------------------------------------------------------------------------------------------
-
-
-def _configured(folder: Path) -> Keys:
-    path = folder / CONFIGURATION
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return DEFAULT_KEYS
-    except OSError as error:
-        raise LibraryError(f"{path} cannot be read: {error.strerror}") from error
-    return _read_configuration(path, (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino))
-
-
-@lru_cache(maxsize=64)
-def _read_configuration(path: Path, state: tuple[int, ...]) -> Keys:  # noqa: ARG001 - a changed file is another file
-    import yaml
-
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LibraryError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict) or set(document) - {"keys"}:
-        raise LibraryError(f"{path}: only 'keys' is understood, like keys: {{flat: [instrument, binning, filter]}}")
-    return checked_keys(document.get("keys", {}), where=str(path))

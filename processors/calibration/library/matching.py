@@ -1,6 +1,5 @@
 """Which masters belong to a frame: what must be equal, how exposure times and dates count, and why nothing is left."""
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,36 +14,12 @@ from ....images import ImageError
 from ....images.header import card_value
 from ....images.keywords import KEYWORDS, header_value
 from .entry import KINDS, Kind, MasterEntry, plain
+from .keys import OFTEN_CONFIGURED
+from .words import SINGULARS, as_text, days, listed, plural, status_words, words_for
 
 When = Literal["nearest", "before", "after"]
 
-Keys = Mapping[Kind, Mapping[str, float | None]]
-"""For each kind of master what must be equal: properties of :data:`etendue.images.keywords.KEYWORDS` or header cards,
-and by how much numbers may differ (None or 0: not at all)."""
-
-DEFAULT_KEYS: Keys = MappingProxyType(
-    {
-        "bias": {"instrument": None, "binning": None, "readout_mode": None, "gain": 0.01, "temperature": 5.0},
-        "dark": {"instrument": None, "binning": None, "readout_mode": None, "gain": 0.01, "temperature": 2.0},
-        "flat": {"instrument": None, "binning": None, "readout_mode": None, "filter": None},
-        "bad_pixels": {"instrument": None, "binning": None, "readout_mode": None},
-    }
-)
-"""What must be equal unless a library says otherwise. A dark current doubles with every 6 K or so; a flat does not
-depend on gain and temperature. Temperatures in deg C, gains in electron/adu."""
-
-OFTEN_CONFIGURED = ("gain",)
-"""Properties that chains often add to headers: they are compared only where both sides tell them."""
-
-PLURALS: Mapping[Kind, str] = MappingProxyType(
-    {"bias": "biases", "dark": "darks", "flat": "flats", "bad_pixels": "bad-pixel maps"}
-)
-SINGULARS: Mapping[Kind, str] = MappingProxyType({"bad_pixels": "bad-pixel map"})
 DAY = 86400.0
-
-
-class LibraryError(ImageError):
-    """A library cannot be used: its folder is missing, or its configuration is wrong."""
 
 
 class NoMatchError(ImageError):
@@ -209,7 +184,7 @@ class _Elimination:
         return why
 
     def _counted(self) -> str:
-        return _plural(len(self.left), self.request.kind)
+        return plural(len(self.left), self.request.kind)
 
     # --- the tests -----------------------------------------------------------------------------------------------
 
@@ -218,7 +193,7 @@ class _Elimination:
 
         def reason() -> str:
             held = Counter(entry.kind for entry in self.entries if entry.kind is not None)
-            words = ", ".join(_plural(held[kind], kind) for kind in KINDS if held[kind])
+            words = ", ".join(plural(held[kind], kind) for kind in KINDS if held[kind])
             broken = [entry for entry in self.entries if entry.kind is None and entry.problems.get("")]
             more = f"; {broken[0].path.name} cannot be read" if broken else ""
             more += f", nor can {len(broken) - 1} more" if len(broken) > 1 else ""
@@ -233,7 +208,7 @@ class _Elimination:
 
         def reason() -> str:
             found = Counter(_told(c.entry, key) for c in self.left)
-            others = _listed([text for text, _ in found.most_common()])
+            others = listed([text for text, _ in found.most_common()])
             if wanted is None:
                 return f"the frame does not tell its {words_for(key)}; of {self._counted()} in question it is {others}"
             allowed = f" (+-{tolerance:g} allowed)" if tolerance else ""
@@ -249,7 +224,7 @@ class _Elimination:
         height, width = self.request.shape
 
         def reason() -> str:
-            sizes = _listed(list(dict.fromkeys(f"{c.entry.shape[1]} x {c.entry.shape[0]}" for c in self.left)))
+            sizes = listed(list(dict.fromkeys(f"{c.entry.shape[1]} x {c.entry.shape[0]}" for c in self.left)))
             return f"{self._matching()}, but not in size: {sizes} px instead of {width} x {height}"
 
         return self._keep(f"of {width} x {height} px", kept, reason)
@@ -261,7 +236,7 @@ class _Elimination:
 
         def reason() -> str:
             times = sorted({c.entry.exposure_time for c in self.left if c.entry.exposure_time is not None})
-            exposed = f", exposed for {_listed([f'{t:g}' for t in times])} s" if times else ""
+            exposed = f", exposed for {listed([f'{t:g}' for t in times])} s" if times else ""
             limits = self.request.dark_scale
             if limits is None:
                 return f"{self._matching()}{exposed}; dark_scale: [low, high] allows darks to be scaled"
@@ -274,7 +249,7 @@ class _Elimination:
 
         def reason() -> str:
             statuses = Counter(c.entry.status for c in self.left)
-            words = " and ".join(f"{count} {_status_words(status, count)}" for status, count in statuses.items())
+            words = " and ".join(f"{count} {status_words(status, count)}" for status, count in statuses.items())
             return f"{self._matching()}, but {words}; `etendue masters accept {self.left[0].entry.path}` would allow it"
 
         return self._keep("accepted", kept, reason)
@@ -358,96 +333,3 @@ def _aged(candidate: Candidate, time: datetime | None) -> Candidate:
     own = candidate.entry.time
     age = None if own is None or time is None else (time - own).total_seconds() / DAY
     return Candidate(candidate.entry, candidate.scale, candidate.rank, age)
-
-
-# --- words ------------------------------------------------------------------------------------------------------
-
-
-def words_for(key: str) -> str:
-    """A key as a person says it."""
-    return key.replace("_", " ") if key in KEYWORDS else key
-
-
-def as_text(key: str, value: Any) -> str:
-    """A value of a key, with its unit."""
-    match value:
-        case None:
-            return "not told"
-        case tuple():
-            return "x".join(str(part) for part in value)
-        case float():
-            unit = KEYWORDS[key].unit if key in KEYWORDS else ""
-            return f"{value:.4g} {unit}".rstrip()
-    return str(value)
-
-
-def days(age: float) -> str:
-    """A span of time [day] in words."""
-    age = abs(age)
-    if age >= 1:
-        amount = f"{age:.3g}" if age < 100 else f"{age:.0f}"
-        return f"{amount} day" if amount == "1" else f"{amount} days"
-    hours = age * 24
-    return f"{hours:.2g} h" if hours >= 1 else f"{hours * 60:.2g} min"
-
-
-def _plural(count: int, kind: Kind) -> str:
-    return f"{count} {PLURALS[kind]}" if count != 1 else f"1 {SINGULARS.get(kind, kind)}"
-
-
-def _listed(words: Sequence[str], most: int = 5) -> str:
-    shown = ", ".join(words[:most])
-    return f"{shown} …" if len(words) > most else shown
-
-
-def _status_words(status: str, count: int) -> str:
-    if status == "rejected":
-        return "is rejected" if count == 1 else "are rejected"
-    return "is only a candidate" if count == 1 else "are only candidates"
-
-
-# --- the configuration of keys ----------------------------------------------------------------------------------
-
-
-def checked_keys(given: Any, *, where: str) -> Keys:
-    """Keys from a configuration; the defaults for kinds that it does not name.
-
-    Parameters
-    ----------
-    given : mapping
-        ``{"flat": {"filter": None, "telescope": None}, "dark": {"temperature": 1.0}}``; instead of a mapping a list of
-        keys means that all must be equal.
-    where : str
-        What messages call the configuration.
-
-    Raises
-    ------
-    LibraryError
-        A kind or key is unknown, or a tolerance is not a number; the message says what would be right.
-    """
-    if not isinstance(given, Mapping):
-        raise LibraryError(f"{where}: keys is a mapping like {{flat: [instrument, binning, filter]}}")
-    keys: dict[Kind, Mapping[str, float | None]] = dict(DEFAULT_KEYS)
-    for kind, entries in given.items():
-        if kind not in KINDS:
-            raise LibraryError(f"{where}: keys.{kind}: there is no such kind of master; there are {', '.join(KINDS)}")
-        if isinstance(entries, Sequence) and not isinstance(entries, str):
-            entries = dict.fromkeys(entries)
-        if not isinstance(entries, Mapping):
-            raise LibraryError(f"{where}: keys.{kind}: write a list of keys, or a mapping of keys and tolerances")
-        for key, tolerance in entries.items():
-            _check_key(key, tolerance, f"{where}: keys.{kind}")
-        keys[kind] = MappingProxyType(dict(entries))
-    return MappingProxyType(keys)
-
-
-def _check_key(key: Any, tolerance: Any, where: str) -> None:
-    if not isinstance(key, str) or not key or (key not in KEYWORDS and key != key.upper()):
-        near = difflib.get_close_matches(str(key), KEYWORDS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "write header cards in capitals"
-        raise LibraryError(f"{where}: no such property {key!r}; {hint}")
-    if key in ("exposure_time", "observation_time"):
-        raise LibraryError(f"{where}: {key} is always compared; exposure_tolerance, dark_scale and max_age say how")
-    is_number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool) and tolerance >= 0
-    if tolerance is not None and not is_number:
-        raise LibraryError(f"{where}: {key}: the tolerance {tolerance!r} is not a number from 0 on")

@@ -10,7 +10,9 @@ from etendue.processors.testing import check_processor
 
 
 def frame(value, **cards):
-    return Image(np.full((4, 5), value, dtype=np.float32), header={"EXPTIME": 10.0, "GAIN": 2.0, "RDNOISE": 4.0, **cards})
+    return Image(
+        np.full((4, 5), value, dtype=np.float32), header={"EXPTIME": 10.0, "GAIN": 2.0, "RDNOISE": 4.0, **cards}
+    )
 
 
 def combined(run, processor, *images):

@@ -199,7 +199,8 @@ def test_own_exposure_before_dark_current_before_scaled(library, put):
 @given(st.floats(0.1, 1e4), st.floats(0.1, 1e4), st.floats(0, 0.5))
 def test_exposure_tolerance_is_a_fraction_of_the_frames(own, wanted, tolerance):
     from etendue.processors.calibration.library.entry import entry_of
-    from etendue.processors.calibration.library.matching import DEFAULT_KEYS, request_for, select
+    from etendue.processors.calibration.library.keys import DEFAULT_KEYS
+    from etendue.processors.calibration.library.matching import request_for, select
 
     entry = entry_of("d.fits", header("master dark", EXPTIME=own))
     request = request_for("dark", header(EXPTIME=wanted), DEFAULT_KEYS["dark"], exposure_tolerance=tolerance)
@@ -282,6 +283,7 @@ def test_keys_may_stand_beside_the_masters(tmp_path, put):
         ({"flat": {"temperature": "warm"}}, "not a number"),
         ({"dark": ["exposure_time"]}, "always compared"),
         ({"flat": "filter"}, "write a list"),
+        ({"flat": [{"filter": 1}]}, "write a list"),
     ],
 )
 def test_wrong_keys_are_refused_with_a_sentence(tmp_path, put, keys, message):

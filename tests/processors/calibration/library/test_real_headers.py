@@ -3,7 +3,8 @@
 from etendue.images import Header
 from etendue.images.io import read_fits_header
 from etendue.processors.calibration.library.entry import entry_of, kind_of
-from etendue.processors.calibration.library.matching import DEFAULT_KEYS, request_for, select
+from etendue.processors.calibration.library.keys import DEFAULT_KEYS
+from etendue.processors.calibration.library.matching import request_for, select
 
 
 def as_master(header, kind):
