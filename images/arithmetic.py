@@ -1,11 +1,15 @@
 """Arithmetic between images: pixels, their errors and their masks together."""
 
+from typing import Any
+
 import numpy as np
+from astropy.io import fits
 
 from .errors import ImageError
 from .flags import PixelFlag
 from .header import as_header
 from .planes import Planes
+from .units import COUNTS, unit_name
 
 THIRD_AXIS = {"NAXIS3", "CTYPE3", "CRPIX3", "CRVAL3", "CDELT3", "CUNIT3", "CNAME3", "CROTA3"} | {
     f"{matrix}{i}_{j}" for matrix in ("CD", "PC") for i in "123" for j in "123" if "3" in (i, j)
@@ -60,6 +64,40 @@ def combine(operation: np.ufunc, left: Planes, right: Planes) -> Planes:
                     uncertainty = np.where(lost, np.nan, uncertainty)
                 mask = flagged(mask, lost, PixelFlag.NO_DATA)
     return Planes(data=data, mask=mask, uncertainty=uncertainty)
+
+
+def plain_operand(value: Any) -> np.ndarray:
+    """A number or an array as pixels.
+
+    Raises
+    ------
+    ImageError
+        It is something that would lose its meaning: a quantity with a unit, a masked array, or no real numbers.
+    """
+    if getattr(value, "unit", None) is not None:
+        raise ImageError(f"an image has its unit in the header: use the plain number instead of {value.unit}")
+    if isinstance(value, np.ma.MaskedArray):
+        raise ImageError("a masked array has no place beside an image: make it an Image with its .data and its .mask")
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise ImageError(f"arithmetic with images needs real numbers, not {array.dtype}")
+    return array
+
+
+def check_units(left: fits.Header, right: fits.Header) -> None:
+    """See that counts are not added to electrons. A header without BUNIT goes with any.
+
+    Raises
+    ------
+    ImageError
+        The two headers name different units.
+    """
+    one, other = (unit_name(str(header.get("BUNIT") or "")) for header in (left, right))
+    both_counts = one.lower() in COUNTS and other.lower() in COUNTS
+    if one and other and one.lower() != other.lower() and not both_counts:
+        raise ImageError(
+            f"an image in {one} and one in {other} cannot be added or subtracted: convert one of them first"
+        )
 
 
 def _check_shapes(left: tuple[int, ...], right: tuple[int, ...]) -> None:

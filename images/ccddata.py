@@ -10,6 +10,7 @@ from .errors import ImageError
 from .flags import PixelFlag
 from .header import as_header
 from .planes import Planes
+from .units import unit_name
 
 if TYPE_CHECKING:
     from astropy.nddata import CCDData
@@ -84,7 +85,7 @@ def to_ccddata(planes: Planes) -> "CCDData":
     header = fits.Header() if planes.header is None else fits.Header(as_header(planes.header).cards, copy=True)
     name = str(header.get("BUNIT") or "adu").strip()
     try:
-        unit = units.Unit(UNITS.get(name.lower(), name))
+        unit = units.Unit(unit_name(name))
     except ValueError:
         raise ImageError(f"header card BUNIT: astropy does not know the unit {name!r}") from None
     mask = planes.mask
@@ -99,15 +100,3 @@ def to_ccddata(planes: Planes) -> "CCDData":
     if mask is not None and mask.dtype != bool:
         ccd.flags = np.broadcast_to(mask, planes.data.shape).copy()
     return ccd
-
-
-UNITS = {
-    "adu": "adu",
-    "count": "count",
-    "counts": "count",
-    "dn": "adu",
-    "e-": "electron",
-    "electron": "electron",
-    "electrons": "electron",
-}
-"""How headers write units that astropy spells in another way."""

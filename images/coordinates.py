@@ -4,14 +4,13 @@ Everywhere in Etendue the centre of the first pixel is (0, 0); in FITS headers i
 """
 
 import functools
-import logging
 import math
 import re
-import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ImageError
 from .header import card_value
+from .quiet import quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +60,8 @@ def celestial_wcs(header: "fits.Header") -> "WCS | None":
     if not has_celestial_wcs(header):
         return None
     cards = tuple((key, card_value(header, key)) for key in header if WCS_CARD.fullmatch(key))
-    return _parsed(cards).deepcopy()
+    with quiet():  # astropy, too, changes the warnings of the process while it copies
+        return _parsed(cards).deepcopy()
 
 
 def has_celestial_wcs(header: "fits.Header") -> bool:
@@ -90,19 +90,13 @@ def _parsed(cards: tuple[tuple[str, Any], ...]) -> "WCS":
         for key in ("CTYPE1", "CTYPE2"):
             if str(header.get(key, "")).strip().endswith("-TAN"):
                 header[key] = f"{header[key].strip()}-SIP"
-    log = logging.getLogger("astropy")
-    level = log.level
     try:
-        log.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             wcs = WCS(header, fix=True).celestial
             wcs.wcs.set()
             return wcs
     except Exception as error:  # wcslib's and astropy's errors have no common class
         raise ImageError(f"the header's celestial coordinates cannot be used: {_first_line(error)}") from error
-    finally:
-        log.setLevel(level)
 
 
 def _refuse_singular(header: "fits.Header") -> None:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .errors import ImageError
+
 Stretch = Literal["linear", "asinh", "zscale"]
 
 QUANTILES = {"linear": (5.0, 95.0), "asinh": (20.0, 99.8), "zscale": (5.0, 95.0)}
@@ -56,8 +58,10 @@ def picture(
 
     Raises
     ------
+    ImageError
+        There are no pixels, or not in two or three dimensions.
     ValueError
-        The stretch or the shape is unknown.
+        The stretch is unknown, or the softening not positive.
 
     References
     ----------
@@ -65,8 +69,10 @@ def picture(
     """
     if stretch not in QUANTILES:
         raise ValueError(f"no stretch is called {stretch!r}; there are {', '.join(QUANTILES)}")
-    if data.ndim not in (2, 3):
-        raise ValueError(f"a picture needs (H, W) or (3, H, W), not {data.shape}")
+    if data.ndim not in (2, 3) or not data.size:
+        raise ImageError(f"a picture needs pixels, (H, W) or (3, H, W), not {data.shape}")
+    if not softening > 0:
+        raise ValueError(f"softening must be positive, not {softening}")
     if data.ndim == 3 and data.shape[0] != 3:
         data = data.mean(axis=0, dtype=np.float32)
     if vmin is None or vmax is None:

@@ -137,7 +137,7 @@ class Image(SharedPlanes, KeywordProperties):
         twin._provenance = tuple(activities)
         return twin
 
-    # --- arithmetic -------------------------------------------------------------------------------------------
+    # --- arithmetic: header, catalogue and raw pixels stay those of the image on the left -----------------------
 
     def __add__(self, other: Any) -> Self:
         return self._combine(np.add, other)
@@ -167,9 +167,11 @@ class Image(SharedPlanes, KeywordProperties):
 
     def _combine(self, operation: np.ufunc, other: Any, *, swapped: bool = False) -> Any:
         if isinstance(other, Image):
+            if operation in (np.add, np.subtract):
+                arithmetic.check_units(self._header, other._header)
             right = other._measured()
         elif isinstance(other, int | float | np.number | np.ndarray):
-            right = Planes(data=np.asarray(other))
+            right = Planes(data=arithmetic.plain_operand(other))
         else:
             return NotImplemented
         left = self._measured()
@@ -191,7 +193,10 @@ class Image(SharedPlanes, KeywordProperties):
         return self._moved(geometry.crop(self.to_planes(), section))
 
     def bin(self, factor: int, *, method: Literal["mean", "sum"] = "mean") -> Self:
-        """Combine blocks of `factor` × `factor` pixels without the masked ones; an incomplete last block is cut off."""
+        """Combine blocks of `factor` × `factor` pixels without the masked ones; an incomplete last block is cut off.
+
+        Gain, read noise and saturation in the header become those of the new pixels.
+        """
         return self._moved(geometry.bin_blocks(self.to_planes(), factor, method=method))
 
     def flip(self, *, x: bool = False, y: bool = False) -> Self:
@@ -217,6 +222,8 @@ class Image(SharedPlanes, KeywordProperties):
 
     def to_planes(self) -> Planes:
         """The planes as plain data, shared with this image."""
+        if self._being_edited:
+            return self.copy().to_planes()
         return Planes(
             data=self.safe_data,
             header=self._header.share(),
@@ -368,7 +375,7 @@ class Image(SharedPlanes, KeywordProperties):
         from .filename import format_filename
 
         name = format_filename(pattern, self._header, label=self.label, extra=extra)
-        self._header["FNAME"] = name
+        self._header["FNAME"] = name.encode("ascii", "replace").decode()  # a card holds nothing else
         return name
 
     # --- pictures ---------------------------------------------------------------------------------------------

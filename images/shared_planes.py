@@ -23,6 +23,9 @@ PIXEL_PLANES = ("data", "mask", "uncertainty", "raw")
 UNSET: Any = object()
 """Default of :meth:`Image.replace`: the plane stays as it is (None removes it)."""
 
+OWN_REFERENCES = 4
+"""Of an array after :meth:`Image.edit`: the image, the view that was handed out, a variable, and the count itself."""
+
 ADD_A_PLANE = {
     "mask": "add a step that flags pixels, or use safe_mask where a mask is optional",
     "uncertainty": "add the step Uncertainty before this one, or use safe_uncertainty where it is optional",
@@ -56,12 +59,14 @@ class SharedPlanes:
         self._header = as_header(header)
         self._meta: dict[type, Any] = dict(meta or {})
         self._axes = axes
+        self._being_edited: tuple[str, ...] = ()
         self._provenance: tuple[Activity, ...] = ()
         self._pixels: dict[str, np.ndarray] = {}
         self._catalog = None if catalog is None else SharedTable(catalog.copy())
         for plane, given in zip(PIXEL_PLANES, (data, mask, uncertainty, raw), strict=True):
             if given is not None:
-                array = given if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
+                _refuse_annotated(plane, given)
+                array = np.asarray(given)
                 private = array.copy() if array is given and array.flags.writeable else array
                 self._pixels[plane] = _adopt(plane, private, from_list=not isinstance(given, np.ndarray))
         self._check()
@@ -174,6 +179,9 @@ class SharedPlanes:
         twin._header = self._header.share()
         twin._meta = dict(self._meta)
         twin._pixels = dict(self._pixels)
+        for plane in self._being_edited:  # what is still to be written is for this image only
+            twin._pixels[plane] = _frozen(self._pixels[plane].copy())
+        twin._being_edited = ()
         twin._catalog = None if self._catalog is None else self._catalog.share()
         return twin
 
@@ -213,6 +221,9 @@ class SharedPlanes:
     def edit(self, plane: PlaneName) -> Iterator[Any]:
         """A private, writable array (or table) of one plane, copied only if somebody else can see it.
 
+        Nothing that was taken from it writes into the image after the block. (If a slice of it outlives the block, as
+        the variable of a loop over its rows does, the pixels are copied once more.)
+
         Raises
         ------
         ImageError
@@ -226,12 +237,19 @@ class SharedPlanes:
         self._plane(plane)
         if sys.getrefcount(self._pixels[plane]) > 2 or not self._pixels[plane].flags.owndata:
             self._pixels[plane] = self._pixels[plane].copy()
-        pixels = self._pixels[plane]
-        pixels.flags.writeable = True
+        own = self._pixels[plane]
+        own.flags.writeable = True
+        pixels = own.view()  # every slice of it refers to `own`, so that those that are left can be counted
+        own.flags.writeable = False
+        before = self._being_edited
+        self._being_edited = (*before, plane)
         try:
             yield pixels
         finally:
+            self._being_edited = before
             pixels.flags.writeable = False
+            if self._pixels.get(plane) is own and sys.getrefcount(own) > OWN_REFERENCES:
+                self._pixels[plane] = _frozen(own.copy())
 
     def _set(self, **planes: Any) -> None:
         """Exchange planes of this image; it is left as it was if they do not fit."""
@@ -319,9 +337,8 @@ class SharedPlanes:
 
 def _adopt(plane: str, value: Any, *, from_list: bool) -> np.ndarray:
     """A read-only array in native byte order, of a type that the plane can have."""
+    _refuse_annotated(plane, value)
     array = np.asarray(value)
-    if isinstance(value, np.ma.MaskedArray):
-        raise ImageError(f"{plane} is a masked array: give its .data, and its .mask as the image's mask")
     if array.dtype.kind not in "biuf":
         raise ImageError(f"{plane} must hold numbers, not {array.dtype}")
     if plane == "mask":
@@ -338,6 +355,14 @@ def _adopt(plane: str, value: Any, *, from_list: bool) -> np.ndarray:
     if _can_be_written_elsewhere(array):
         array = array.copy()
     return _frozen(array)
+
+
+def _refuse_annotated(plane: str, value: Any) -> None:
+    """numpy would quietly drop what such arrays say beside their numbers."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ImageError(f"{plane} is a masked array: give its .data, and its .mask as the image's mask")
+    if getattr(value, "unit", None) is not None:
+        raise ImageError(f"{plane} has the unit {value.unit}: give its .value, and the unit in the header card BUNIT")
 
 
 def _can_be_written_elsewhere(array: np.ndarray) -> bool:

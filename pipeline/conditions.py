@@ -66,6 +66,19 @@ class Condition(RootModel[dict[str, Test]]):
 
     model_config = ConfigDict(frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _explain_form(cls, given: Any) -> Any:
+        if isinstance(given, Condition):
+            return given
+        if not isinstance(given, Mapping):
+            raise ValueError(f"{given!r} is not a mapping of keys to tests; write for example {{EXPTIME: '> 30'}}")
+        wrong = [str(key) for key, test in given.items() if not _is_test(test)]
+        if wrong:
+            tests = "a number, text or a list of them; 'present' and 'absent' are tests, too"
+            raise ValueError("; ".join(f"{key}: a test is {tests}" for key in wrong))
+        return given
+
     @model_validator(mode="after")
     def _compile(self) -> "Condition":
         problems = []
@@ -117,6 +130,10 @@ class Condition(RootModel[dict[str, Test]]):
             },
             "additionalProperties": test,
         }
+
+
+def _is_test(given: Any) -> bool:
+    return all(isinstance(part, Scalar) for part in (given if isinstance(given, list | tuple) else [given]))
 
 
 def check_key(key: str) -> None:

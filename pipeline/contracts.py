@@ -6,7 +6,7 @@ what it writes (a plain function). What is written under a condition, in one cas
 """
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from ..processors import Processor, processors
@@ -66,7 +66,7 @@ def _through(
             available = _after_composite(processor, available, after)
             continue
         missing = [item for item in sorted(processor.reads) if not is_available(item, available)]
-        problems.extend(Problem(here, name, _missing(item)) for item in missing)
+        problems.extend(Problem(here, name, message) for message in _missing(missing))
         available = _after(processor, available)
     return available
 
@@ -129,15 +129,28 @@ def family(column: str) -> str:
     return re.sub(r"_\d+$", "", column)
 
 
-def _missing(item: str) -> str:
-    message = f"reads {item}, which no earlier step writes"
+def _missing(items: Iterable[str]) -> list[str]:
+    """A sentence for each thing to do about what is missing."""
+    by_advice: dict[str, list[str]] = {}
+    for item in items:
+        by_advice.setdefault(_advice(item), []).append(item)
+    return [
+        f"reads {' and '.join(together)}, which no earlier step writes{advice}"
+        for advice, together in by_advice.items()
+    ]
+
+
+def _advice(item: str) -> str:
     writers = [name for name, processor in processors().items() if _writes(processor, item)]
     if writers:
-        return f"{message}; put for example {writers[0]} before it"
+        return f"; put for example {writers[0]} before it"
     if item.partition(".")[0] in ("mask", "uncertainty", "raw", "catalog"):
-        return f"{message}; if the files bring it, say so with 'expects: [{item}]'"
-    return message
+        return f"; if the files bring it, say so with 'expects: [{item}]'"
+    return ""
 
 
 def _writes(processor: type[Processor], item: str) -> bool:
-    return isinstance(processor.writes, Set) and item in processor.writes and item not in processor.reads
+    """Whether a processor makes what was not there; one that needs a column of the catalogue makes no catalogue."""
+    if not isinstance(processor.writes, Set) or item not in processor.writes:
+        return False
+    return all(read != item and not read.startswith(f"{item}.") for read in processor.reads)

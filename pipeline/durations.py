@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, NonNegativeFloat, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -25,7 +25,8 @@ def seconds(value: Any) -> Any:
 
 
 Duration = Annotated[
-    NonNegativeFloat,
+    float,
+    Field(ge=0, allow_inf_nan=False),
     BeforeValidator(seconds),
     WithJsonSchema(
         {

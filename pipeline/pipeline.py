@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from ..images import Image
+from ..images.io import check_read_options
 from ..images.keywords import extra_keywords, keyword_named
 from ..processors import Processor, State, as_processor
 from ..processors.context import ensured_run
@@ -24,6 +25,9 @@ from .step import POLICY, Leftover, Step, leftovers_of, run_step
 
 if TYPE_CHECKING:
     from .running.results import Results
+
+PLANES_OF_FILES = ("data", "mask", "uncertainty", "raw", "catalog", "header")
+"""What a chain may expect of its files."""
 
 
 class Pipeline(Processor):
@@ -58,6 +62,21 @@ class Pipeline(Processor):
         for name in keywords:
             keyword_named(name)
         return keywords
+
+    @field_validator("read")
+    @classmethod
+    def _check_options(cls, read: dict[str, Any]) -> dict[str, Any]:
+        if read:
+            check_read_options(read)
+        return read
+
+    @field_validator("expects")
+    @classmethod
+    def _check_planes(cls, expects: frozenset[str]) -> frozenset[str]:
+        for item in sorted(expects):
+            if item.partition(".")[0] not in PLANES_OF_FILES or item.endswith("?"):
+                raise ValueError(f"files bring no '{item}'; they bring {', '.join(PLANES_OF_FILES)}, or catalog.COLUMN")
+        return expects
 
     @field_validator("steps", mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -37,6 +37,13 @@ class Retry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _explain_number(cls, given: Any) -> Any:
+        if isinstance(given, int | float | str):
+            raise ValueError(f"{given} is not a mapping; write for example {{attempts: 3, backoff: 2 s}}")
+        return given
+
     attempts: PositiveInt = Field(3, description="how often the step is tried in all")
     backoff: Duration = Field(1.0, description="wait before the second attempt; doubled before each further one")
 
@@ -55,7 +62,7 @@ class Step(BaseModel):
     when: Condition | None = Field(None, description="header conditions that must hold, or the step is passed over")
     on_error: Literal["fail", "warn", "drop"] = Field("fail", description="what an exception does to the image")
     retry: Retry = Field(Retry(attempts=1), description="further attempts after an error that may pass")
-    timeout: Duration | None = Field(None, description="longest time for one attempt")
+    timeout: Annotated[Duration, Field(gt=0)] | None = Field(None, description="longest time for one attempt")
 
     @model_validator(mode="before")
     @classmethod

@@ -148,20 +148,42 @@ def _resolved(sources: tuple[Path, ...]) -> frozenset[Path]:
 
 
 def _claim(path: Path, context: RunContext) -> None:
-    """Reserve a product's name for this image among all images of the run, also in other processes."""
+    """Reserve a product's name for this image among all images of the run."""
     if context.claims is None:
         return
     owner = context.owner or str(context.source or "")
-    claim = context.claims / hashlib.sha256(os.fsencode(path)).hexdigest()
+    other = claim_product(path, context.claims, owner)
+    if other and other != owner:
+        if Path(other).stem == Path(owner).stem:
+            advice = "run the folders separately, or put into the filename what tells them apart, like {DATE-OBS|time}"
+        else:
+            advice = "make the names differ, for example with {stem} or {DATE-OBS|time} in the filename"
+            other = Path(other).name
+        raise ImageError(f"{path.name} was already written for {other} in this run; {advice}")
+
+
+def claim_product(path: Path, claims: Path, owner: str) -> str:
+    """Reserve a product's name among all images of a run, also in other processes.
+
+    Parameters
+    ----------
+    path : Path
+        The product, resolved.
+    claims : Path
+        Folder where the names are claimed.
+    owner : str
+        The image that it is for.
+
+    Returns
+    -------
+    str
+        Whose it is: `owner`, or the image that was there before.
+    """
+    claim = claims / hashlib.sha256(os.fsencode(path)).hexdigest()
     try:
         descriptor = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
-        other = claim.read_text()
-        if other and other != owner:
-            raise ImageError(
-                f"{path.name} was already written for {Path(other).name} in this run; make the names differ, "
-                "for example with {stem} or {DATE-OBS|time} in the filename"
-            ) from None
-        return
+        return claim.read_text()
     with os.fdopen(descriptor, "w") as file:
         file.write(owner)
+    return owner

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..images import Image, ImageError
+from ..images.units import COUNTS, ELECTRONS
 
 
 class _Alias:
@@ -81,9 +82,25 @@ def electrons_per_unit(image: Image, given: float | None = None) -> float | None
     if given is not None:
         return given or None
     unit = image.unit
-    if unit in ("electron", "electrons", "e-", "e", "photon", "ph"):
+    if unit in ELECTRONS:
         return 1.0
-    if unit not in ("adu", "count", "counts", "ct", "dn"):
+    if unit not in COUNTS:
         return None
     gain = image.gain
     return gain if gain is not None and gain > 0 else None
+
+
+def subtracted_sky_level(image: Image) -> float:
+    """What :class:`SubtractBackground` took off the pixels, by the card BKGLEVEL; 0 if there is none.
+
+    Raises
+    ------
+    ImageError
+        The card holds no number.
+    """
+    value = image.header.get("BKGLEVEL", 0.0)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ImageError(
+            f"{image.label}: header card BKGLEVEL = {value!r} must be a number, the sky that was subtracted"
+        )
+    return float(value)

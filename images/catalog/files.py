@@ -3,15 +3,15 @@
 Units and descriptions of columns survive in all of them but CSV, which has no place for them.
 """
 
-import contextlib
 import io
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.table import Table
+
+from ..quiet import quiet
 
 
 def write_table(table: Table, path: str | Path, *, overwrite: bool = True) -> None:
@@ -94,26 +94,19 @@ def _read_fits(stream: BinaryIO) -> Table:
 
 
 def _write_votable(table: Table, stream: BinaryIO) -> None:
-    with _without_warnings():  # about units, such as electron, that the standard does not list
+    with quiet():  # about units, such as electron, that the standard does not list
         table.write(stream, format="votable")
 
 
 def _read_votable(stream: BinaryIO) -> Table:
     from astropy import units
 
-    with _without_warnings():
+    with quiet():
         table = Table.read(stream, format="votable")
         for column in table.columns.values():
             if column.unit is not None:  # a unit that the standard does not list comes as a stranger of the same name
                 column.unit = units.Unit(str(column.unit), parse_strict="silent")
     return table
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _text_format(name: str) -> tuple[Callable[[Table, BinaryIO], None], Callable[[BinaryIO], Table]]:

@@ -1,5 +1,6 @@
 """What moving pixels does to a header: world coordinates, sections, binning factors."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -8,14 +9,16 @@ from astropy.io import fits
 from ..coordinates import from_fits, to_fits
 from ..errors import ImageError
 from ..header import Header, as_header, card_value
-from ..keywords import BINNING_CARDS
+from ..keywords import BINNING_CARDS, IN_ELECTRONS, keyword_for, keyword_named, number
 from ..sections import Section, header_section
+from ..units import ELECTRONS
 from .mapping import PixelMap
 
 IMAGE_SECTION = re.compile(r"(TRIM|DATA|BIAS)SEC[1-9A-D]?|[TBD]SEC[1-9A-D]{1,2}")
 """Cards that hold sections of the image as it is stored."""
 
 REFERENCE = re.compile(r"CRPIX([12])([A-Z]?)")
+AXIS = re.compile(r"CTYPE([12][A-Z]?)")
 SIP_TERM = re.compile(r"(A|B|AP|BP)_(\d+)_(\d+)")
 PIXEL_SIZES = ("PIXSCALE", "SECPIX", "SECPIX1", "SECPIX2", "PIXSCAL1", "PIXSCAL2", "XPIXSZ", "YPIXSZ")
 """Cards that say how large a pixel is, on the sky or on the detector, binning included."""
@@ -74,6 +77,10 @@ def _change(header: fits.Header, key: str, change: Callable[[float], float]) -> 
 
 
 def _move_reference_pixels(header: Header, keys: list[str], move: PixelMap) -> None:
+    for key in [key for key in keys if key.startswith("CTYPE")]:
+        if (found := AXIS.fullmatch(key)) and f"CRPIX{found[1]}" not in header:
+            header[f"CRPIX{found[1]}"] = 0.0  # the standard's default, which holds for the old pixels only
+            keys = [*keys, f"CRPIX{found[1]}"]
     for key in keys:
         if found := REFERENCE.fullmatch(key):
             axis = int(found[1]) - 1
@@ -205,3 +212,54 @@ def multiply_binning(header: Header, factor: int) -> None:
     if not known:
         header["XBINNING"] = (factor, "pixels of the detector per pixel, along x")
         header["YBINNING"] = (factor, "pixels of the detector per pixel, along y")
+
+
+def change_readout(header: Header, pixels: int, *, method: str) -> None:
+    """Make the cards that speak of a single pixel follow, when the mean or the sum of several becomes one pixel.
+
+    A count of a mean of n pixels stands for n times as many electrons; the noise of n readouts is sqrt(n) that of one
+    [electron]; a sum saturates, and has a pedestal and a sky, n times as high. So errors that are computed from gain
+    and read noise stay right. In pixels that are in electrons already, the gain is the one that was applied, and stays.
+    Cards that hold no number stay as they are.
+
+    Parameters
+    ----------
+    header : Header
+        Changed.
+    pixels : int
+        How many pixels become one.
+    method : {"mean", "sum"}
+        How they are combined.
+    """
+    root = math.sqrt(pixels)
+    in_electrons = str(header.get("BUNIT") or "").strip().lower() in ELECTRONS
+    total = pixels if method == "sum" else 1
+    gain = 1 if method == "sum" or in_electrons else pixels
+    cards = dict.fromkeys(_cards_in_use(header, "gain"), gain)
+    cards |= dict.fromkeys(_cards_in_use(header, "read_noise"), root * gain * total / pixels)
+    cards |= {key: gain * total if key in IN_ELECTRONS else total for key in _cards_in_use(header, "saturation")}
+    cards |= dict.fromkeys((*_cards_in_use(header, "pedestal"), "BKGLEVEL"), total)
+    cards |= {"BKGRMS": root * total / pixels}
+    for key, factor in cards.items():
+        if factor != 1 and _holds_number(header, key):
+            _change(header, key, lambda value, factor=factor: value * factor)
+    for key in _cards_in_use(header, "zero_point"):
+        if total == 1 and _holds_number(header, key):
+            _change(header, key, lambda value: value - 2.5 * math.log10(pixels))
+
+
+def _cards_in_use(header: Header, name: str) -> list[str]:
+    """The card that holds a property, and those that say the same; another value has another meaning."""
+    used = keyword_for(header, name)
+    if used is None:
+        return []
+    value = card_value(header, used)
+    return [key for key in keyword_named(name).cards if key == used or card_value(header, key) == value]
+
+
+def _holds_number(header: Header, key: str) -> bool:
+    try:
+        number(card_value(header, key))
+    except ValueError:
+        return False
+    return True

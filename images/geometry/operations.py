@@ -1,6 +1,7 @@
 """The operations: pixels, mask, uncertainty, raw pixels, catalogue and header in, all of them moved out."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -12,7 +13,7 @@ from ..flags import PixelFlag
 from ..header import as_header
 from ..planes import Planes
 from ..sections import Section, header_section
-from .header import cut_detector_section, moved_header, multiply_binning
+from .header import change_readout, cut_detector_section, moved_header, multiply_binning
 from .mapping import PixelMap, move_catalog
 from .pixels import block_sums, shifted
 
@@ -87,7 +88,7 @@ def shift(planes: Planes, dx: int, dy: int) -> Planes:
     ImageError
         The shift is not a whole number of pixels.
     """
-    if int(dx) != dx or int(dy) != dy:
+    if not (math.isfinite(dx) and math.isfinite(dy) and int(dx) == dx and int(dy) == dy):
         raise ImageError(f"images are shifted by whole pixels, not by ({dx}, {dy})")
     dx, dy = int(dx), int(dy)
     if not dx and not dy:
@@ -111,8 +112,8 @@ def bin_blocks(planes: Planes, factor: int, *, method: Literal["mean", "sum"] = 
     :attr:`PixelFlag.NO_DATA`; any other block is not masked. Errors of pixels are taken as uncorrelated:
     sqrt(Σ σ²) / n for the mean of n pixels. Raw pixels are combined in the same way, but without the mask.
 
-    XBINNING and YBINNING (or their synonyms) are multiplied. The cards of gain and read noise remain those of a
-    single readout, and fluxes in the catalogue remain as measured.
+    XBINNING and YBINNING (or their synonyms) are multiplied; gain, read noise, saturation, pedestal and zero point
+    become those of the new pixels (see :func:`.header.change_readout`). Fluxes in the catalogue remain as measured.
 
     Raises
     ------
@@ -121,10 +122,11 @@ def bin_blocks(planes: Planes, factor: int, *, method: Literal["mean", "sum"] = 
     ValueError
         The factor is not a positive integer, or the method is unknown.
     """
-    if factor < 1 or int(factor) != factor:
+    if not (math.isfinite(factor) and factor >= 1 and int(factor) == factor):
         raise ValueError(f"the binning factor must be a positive integer, not {factor}")
     if method not in ("mean", "sum"):
         raise ValueError(f"blocks can be combined by 'mean' or 'sum', not {method!r}")
+    factor = int(factor)
     if factor == 1:
         return planes
     height, width = (length // factor for length in _shape(planes))
@@ -135,6 +137,7 @@ def bin_blocks(planes: Planes, factor: int, *, method: Literal["mean", "sum"] = 
     move = PixelMap.binning(factor)
     header = moved_header(whole.header, move, (height, width))
     multiply_binning(header, factor)
+    change_readout(header, factor * factor, method=method)
     raw = whole.raw
     if raw is not None and _follows(planes.raw, planes.data):
         raw = _combined(raw, None, None, factor, method)[0]

@@ -2,7 +2,7 @@
 
 from .atomic import atomic_write
 from .checksum import file_checksum
-from .files import load_planes, read_bytes, read_file, save_planes, write_file, write_stream
+from .files import check_read_options, load_planes, read_bytes, read_file, save_planes, write_file, write_stream
 from .fits_reader import read_fits, read_fits_header
 from .fits_writer import write_fits
 from .registry import Format, formats, image_suffixes, is_image_file
@@ -10,6 +10,7 @@ from .registry import Format, formats, image_suffixes, is_image_file
 __all__ = [
     "Format",
     "atomic_write",
+    "check_read_options",
     "file_checksum",
     "formats",
     "image_suffixes",

@@ -1,5 +1,6 @@
 """Files that appear under their final name only when they are complete."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -39,22 +40,42 @@ def atomic_write(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
     path = Path(path)
     if not overwrite and path.exists():
         raise _exists(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_name(path)
-    stream = temporary.open("x+b")
+    with _naming(path):
+        _make_folder(path.parent)
+        stream = temporary.open("x+b")
     try:
         with stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        if overwrite:
-            temporary.replace(path)
-        else:
-            _rename_if_new(temporary, path)
+        with _naming(path):
+            if overwrite:
+                temporary.replace(path)
+            else:
+                _rename_if_new(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _flush_folder(path.parent)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors name the file that somebody asked for, not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # it is a file
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
 def _exists(path: Path) -> FileExistsError:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from ..errors import ImageError
 from ..planes import Planes
 from .atomic import atomic_write
@@ -43,6 +45,33 @@ def read_file(path: Path, **options: Any) -> Planes:
     form = _format_of(head, str(path), format_by_suffix(path))
     _check_options(form, "reader", form.read, options)
     return form.read(path, name=str(path), **options)
+
+
+def check_read_options(options: Mapping[str, Any]) -> None:
+    """Whether some reader understands these options, before there is a file to read.
+
+    Raises
+    ------
+    ImageError
+        No reader has such an option, or its value describes no layout or type of pixels.
+    """
+    known: dict[str, None] = {}
+    for form in formats():
+        names = _option_names(form.read)
+        if names is None:  # it takes any option, and checks them itself
+            return
+        known |= dict.fromkeys(names)
+    if unknown := [name for name in options if name not in known]:
+        raise ImageError(f"no reader has an option {unknown[0]!r}; there are {', '.join(known)}")
+    parts = {name: options[name] for name in ("layout", "data", "mask", "uncertainty") if name in options}
+    if parts:
+        from .fits_layout import fits_layout
+
+        fits_layout(**parts)
+    try:
+        np.dtype(options.get("dtype", "float32"))
+    except TypeError:
+        raise ImageError(f"dtype: {options['dtype']!r} is no type of numbers; write for example float32") from None
 
 
 async def load_planes(path: Path, **options: Any) -> Planes:
@@ -158,9 +187,16 @@ def _format_of(head: bytes, label: str, announced: tuple[Format, str] | None) ->
 
 def _check_options(form: Format, role: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
     """Say in a sentence which option is wrong; a function that takes any option checks them itself."""
-    parameters = inspect.signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+    known = _option_names(function)
+    if known is None:
         return
-    known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY and name != "name"]
     if unknown := [name for name in options if name not in known]:
         raise TypeError(f"the {form.name} {role} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}")
+
+
+def _option_names(function: Callable[..., Any]) -> list[str] | None:
+    """Options of a reader or writer; None if it takes any."""
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY and name != "name"]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from ..errors import ImageError
 from ..flags import PixelFlag
@@ -201,6 +202,7 @@ Valdes, F. et al. 2014, ASP Conf. Ser. 485, 379; NOIRLab, DECam Community Pipeli
 2 no value, 3 saturated, 4 bleed trail, 5 cosmic ray, 6 low weight, 7 differs from the other exposures, 8 streak.
 """
 
+PARTS = ("DataPart", "MaskPart", "UncertaintyPart")
 LAYOUTS = {"community_pipeline": COMMUNITY_PIPELINE}
 """Layouts that can be asked for by name."""
 
@@ -217,10 +219,30 @@ def fits_layout(layout: Any = None, **parts: Any) -> FitsLayout:
         if layout not in LAYOUTS:
             raise ImageError(f"unknown FITS layout {layout!r}; there are {', '.join(LAYOUTS)}")
         layout = LAYOUTS[layout]
+    if not isinstance(layout, FitsLayout | dict | None):
+        raise ImageError(f"{layout!r} is no FITS layout; write a name ({', '.join(LAYOUTS)}) or a mapping of its parts")
     described = layout.model_dump() if isinstance(layout, FitsLayout) else dict(layout or {})
     described |= {part: value for part, value in parts.items() if value is not None}
     try:
         return FitsLayout.model_validate(described)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(dict.fromkeys(filter(None, map(_in_words, error.errors()))))
         raise ImageError(f"wrong description of the FITS layout: {problems}") from error
+
+
+def _in_words(error: ErrorDetails) -> str:
+    """The key and what is wrong with it; nothing for what is a description and is therefore not ``false``."""
+    given = error["input"]
+    path = [str(part) for part in error["loc"]]
+    if path[-1] == "literal[False]" and isinstance(given, dict):
+        return ""
+    where = ".".join(part for part in path if "[" not in part and part not in ("int", "str", *PARTS))
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{where}: there is no such key"
+        case "missing":
+            return f"{where}: this key is missing"
+        case "model_type" | "literal_error" if len(path) <= 2 and not isinstance(given, dict):
+            return f"{where}: {given!r} does not describe a part of a file; write its extension, or {{extension: …}}"
+    text = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {text.replace('Input should be', f'{given!r} should be')}"

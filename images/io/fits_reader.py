@@ -161,7 +161,7 @@ def _chosen(content: Content, hdus: list[Hdu], extension: int | str | tuple[str,
         named = [hdu for hdu in hdus if hdu.name == wanted or (wanted == "PRIMARY" and hdu.index == 0)]
         found = [hdu for hdu in named if version in (None, hdu.version)]
     if not found:
-        present = ", ".join(hdu.name or str(hdu.index) for hdu in hdus)
+        present = ", ".join(hdu.label for hdu in hdus)
         raise ImageError(f"{content.name}: there is no extension {extension!r}; the file has {present}")
     if not found[0].has_pixels:
         raise ImageError(f"{content.name}: {found[0].label} holds {found[0].kind} and no pixels")

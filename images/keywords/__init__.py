@@ -2,12 +2,13 @@
 
 from .lookup import extra_keywords, header_value, keyword_for, keyword_named
 from .properties import KeywordProperties
-from .table import BINNING_CARDS, KEYWORDS, Keyword
+from .table import BINNING_CARDS, IN_ELECTRONS, KEYWORDS, Keyword
 from .times import parse_time
 from .values import normal_image_type, number
 
 __all__ = [
     "BINNING_CARDS",
+    "IN_ELECTRONS",
     "KEYWORDS",
     "Keyword",
     "KeywordProperties",

@@ -112,7 +112,12 @@ def header_value(header: "fits.Header", name: str, *, label: str = "image") -> A
         text = ", ".join(repr(card_value(header, key)) for key in card.split("+"))
         raise ImageError(f"{label}: header card {card} = {text} gives no {name}: {error}") from None
     if card in IN_ELECTRONS and name == "saturation":
-        return value / header_value(header, "gain", label=label)
+        gain = header_value(header, "gain", label=label)
+        if not gain > 0:
+            raise ImageError(
+                f"{label}: header card {card} is in electrons, and a gain of {gain:g} makes no counts of them"
+            )
+        return value / gain
     return value
 
 

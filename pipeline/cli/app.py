@@ -68,7 +68,7 @@ def _complain(message: str) -> int:
 def _usage(error: Any) -> str:
     """One line: which command, what is wrong with it, where its help is."""
     command = error.ctx.command_path if error.ctx is not None else "etendue"
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
     return f"{command}: {message[:1].lower()}{message[1:]} ({command} --help tells more)"
 
 

@@ -17,7 +17,7 @@ ChainArgument = Annotated[
 ]
 SetOption = Annotated[
     list[str],
-    typer.Option("--set", metavar="PATH=VALUE", help="Change a parameter: steps.SepSourceDetection.threshold=3."),
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a parameter: steps.STEP.KEY=VALUE."),
 ]
 VarOption = Annotated[
     list[str], typer.Option("--var", metavar="NAME=VALUE", help="Give a variable of the chain a value.")

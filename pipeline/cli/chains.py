@@ -72,9 +72,13 @@ def schema(
         typer.echo(text, nl=False)
         return
     from ...images.io.atomic import atomic_write
+    from ..errors import ConfigError
 
-    with atomic_write(output) as file:
-        file.write(text.encode())
+    try:
+        with atomic_write(output) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise ConfigError(f"-o {output}: the schema cannot be written there: {error.strerror or error}") from error
     typer.echo(
         f"{output}: the schema of chains. First line of a chain beside it:\n"
         f"# yaml-language-server: $schema={output.name}"

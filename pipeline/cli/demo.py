@@ -1,4 +1,4 @@
-"""`demo`: simulated frames of the sky through a chain, from nothing to pictures, catalogues and a report."""
+"""`demo`: a simulated night, from its raw frames to catalogues, light curves and a report, compared with the truth."""
 
 import shutil
 from collections.abc import Iterable
@@ -7,29 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .reduce import CHAIN, tell_master, tell_sorted
 from .run import REPORT, prepare_output
-from .terminal import console, number, plural, print_table, progress_console
+from .terminal import console, plural, print_table, progress_console
 
 if TYPE_CHECKING:
-    from astropy.table import Table
     from rich.table import Table as TextTable
 
-    from ..running import Results
+    from ..night import NightResults
+    from ..night.truth import NightTruth
 
-CHAIN = "photometry"
-FRAMES, SIZE, SEED = 6, 1024, 1
-APERTURES, ANNULUS = (3, 5, 8), (12, 18)
-"""Radii of the photometry [px]; how much of a star's light they hold is known."""
+FRAMES, SIZE, SEED = 40, 1024, 1
+COMPARED = 5
+"""Frames whose fluxes are compared with the truth."""
 
-BRIGHT = 50
-"""Signal-to-noise ratio of the stars that are compared with the truth."""
-
-COLUMNS = f"""\
-bright: isolated stars of signal-to-noise > {BRIGHT} that were found, of those simulated
-flux/truth: their median flux, relative to the flux they were simulated with
+COLUMNS = """\
+Masters: difference from the true map in units of the stated error; 0 ± 1 is the noise limit.
+Fluxes: measured / true of isolated stars of signal-to-noise > 100. Light curves: measured / true variation.
 """
-KINDS = {"images": "_reduced.fits", "catalogues": "_cat.fits", "pictures": ".png"}
-"""Products of the chain, and how their names end."""
 
 
 def demo(
@@ -37,113 +32,91 @@ def demo(
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where frames and products go.")
     ] = Path("demo"),
     workers: Annotated[int, typer.Option("--workers", "-w", min=1, help="Worker processes.")] = 2,
+    frames: Annotated[int, typer.Option("--frames", "-n", min=1, help="Science frames of the night.")] = FRAMES,
+    size: Annotated[int, typer.Option("--size", min=128, max=16384, help="Side of a frame [px].")] = SIZE,
 ) -> None:
-    """Watch simulated frames go through a chain: pictures, catalogues and a report in less than a minute."""
-    from ...processors.simulation import write_fields
+    """Watch a simulated night go from raw frames to light curves and a report, in about a minute."""
+    from ...processors.simulation import simulate_night
     from ..config import builtin_chains, load_pipeline
-    from ..running import run_pipeline
+    from ..night import reduce_night
+    from ..night.truth import NightTruth
     from ..running.progress import progress_reporter
 
     out = console()
-    frames, reduced = output / "frames", output / "reduced"
-    for folder in (frames, reduced):
+    night, reduced = output / "night", output / "reduced"
+    for folder in (night, reduced):
         prepare_output(folder)
-    out.print(f"Simulating {FRAMES} frames of {SIZE} × {SIZE} px -> {frames}", soft_wrap=True)
-    images = write_fields(frames, FRAMES, shape=(SIZE, SIZE), seed=SEED)
+    out.print(
+        f"Simulating a night: biases, darks, flats, {frames} frames of {size} × {size} px -> {night}", soft_wrap=True
+    )
+    with progress_console(out).status("simulating …") as status:
+        simulate_night(night, SEED, frames, size, on_frame=lambda path: status.update(f"simulating … {path.name}"))
 
     chain_file = output / f"{CHAIN}.yaml"
     shutil.copyfile(builtin_chains()[CHAIN], chain_file)
-    chain = load_pipeline(chain_file, variables={"apertures": list(APERTURES), "annulus": list(ANNULUS)})
-    out.print(f"{chain_file}: {' | '.join(step.label for step in chain.steps)}", soft_wrap=True)
-    results = run_pipeline(
-        chain, images, output=reduced, workers=workers, on_event=progress_reporter(progress_console(out))
-    )
-    print_table(out, _table(results, frames))
-    out.print(COLUMNS)
-    out.print(results.summary(), soft_wrap=True)
+    out.print(f"etendue reduce {night} -p {chain_file} -o {reduced} --workers {workers}", soft_wrap=True)
     report = reduced / REPORT
-    results.write_report(report)
-    out.print(_what_lies_where(frames, reduced, chain_file, report), soft_wrap=True)
+    results = reduce_night(
+        night,
+        load_pipeline(chain_file),
+        output=reduced,
+        workers=workers,
+        on_sorted=lambda found: tell_sorted(out, found),
+        on_master=lambda master: tell_master(out, master),
+        on_event=progress_reporter(progress_console(out)),
+        report=report,
+    )
+    out.print(results.summary(), soft_wrap=True)
     if results.interrupted:
         raise typer.Exit(130)
+    print_table(out, compared(results, NightTruth(night / "truth")))
+    out.print(COLUMNS)
+    out.print(_what_lies_where(night, reduced, chain_file, report), soft_wrap=True)
     if results.failed:
         raise typer.Exit(1)
 
 
-def _table(results: "Results", frames: Path) -> "TextTable":
-    """One row for each frame: what was found on it, and how it compares with what was simulated."""
-    from astropy.table import Table
+def compared(results: "NightResults", truth: "NightTruth") -> "TextTable":
+    """What was measured against what was simulated: one row for each master, the fluxes, and both stars."""
+    import numpy as np
     from rich.table import Table as TextTable
 
     table = TextTable(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("frame", style="cyan", no_wrap=True)
-    for title in ("sources", "FWHM [px]", "sky [adu]", "bright", "flux/truth", "time [s]"):
-        table.add_column(title, justify="right")
-    for outcome, image in zip(results.done, results, strict=True):
-        truth = Table.read(frames / "truth" / f"{outcome.path.stem}_truth.ecsv", format="ascii.ecsv")
-        found, known, ratio = compare_with_truth(image.catalog, truth)
-        facts = [number(outcome.facts.get(name)) for name in ("n_sources", "fwhm", "background")]
-        table.add_row(outcome.path.name, *facts, f"{found} of {known}", f"{ratio:.3f}", f"{outcome.seconds:.2f}")
+    table.add_column("against the truth", style="cyan", no_wrap=True)
+    table.add_column("measured", justify="right")
+    table.add_column("expected", justify="right")
+    for master in results.masters:
+        if (pulls := truth.master_pulls(master)) is not None:
+            table.add_row(f"master {master.label}", f"{pulls.mean:+.3f} ± {pulls.width:.3f}", "0 ± 1")
+    done = results.science.done if results.science is not None else []
+    chosen = done[:: max(1, len(done) // COMPARED)][:COMPARED]
+    ratios = np.concatenate([np.asarray(truth.fluxes(outcome)["ratio"]) for outcome in chosen] or [np.zeros(0)])
+    if ratios.size:
+        error = 1.2533 * float(np.std(ratios)) / ratios.size**0.5
+        table.add_row(f"fluxes of {plural(ratios.size, 'star')}", f"{np.median(ratios):.4f} ± {error:.4f}", "1")
+    for role, what in (("variable", "pulsating star"), ("transit", "transit of a planet")):
+        curve = truth.curve_of(role, results.curves)
+        if curve is None:
+            table.add_row(what, "not found", "1")
+        else:
+            strength, error = truth.strength(role, curve)
+            table.add_row(f"{what} ({curve.name})", f"{strength:.3f} ± {error:.3f}", "1")
     return table
 
 
-def compare_with_truth(catalog: "Table", truth: "Table") -> tuple[int, int, float]:
-    """How many of the bright, isolated stars were found, and how right their flux is.
-
-    Parameters
-    ----------
-    catalog : Table
-        What the chain measured; ``flux_aper_3`` in the largest of :data:`APERTURES`.
-    truth : Table
-        What was simulated.
-
-    Returns
-    -------
-    found, known : int
-        Stars that were found within 1 px, and all of them.
-    ratio : float
-        Median of the flux, corrected for the light outside the aperture, relative to the truth.
-    """
-    import numpy as np
-    from scipy.spatial import KDTree
-
-    from ...processors.simulation import Exposure
-    from ...processors.simulation.moffat import enclosed_fraction
-
-    margin = 2 * ANNULUS[1]
-    everything = np.column_stack([truth["x"], truth["y"]])
-    inside = np.all((everything > margin) & (everything < SIZE - margin), axis=1)
-    bright = inside & (truth["type"] == "star") & (truth["snr"] > BRIGHT) & ~truth["saturated"]
-    flux = np.asarray(truth["flux_adu"])
-    near = KDTree(everything).query_ball_point(everything[bright], ANNULUS[1])
-    isolated = [
-        sum(flux[others]) < 1.02 * flux[star] for star, others in zip(np.flatnonzero(bright), near, strict=True)
-    ]
-    stars = truth[np.flatnonzero(bright)[isolated]]
-
-    distance, index = KDTree(np.column_stack([catalog["x"], catalog["y"]])).query(
-        np.column_stack([stars["x"], stars["y"]])
-    )
-    found = distance < 1
-    width, slope = float(np.median(stars["fwhm"])), Exposure().beta
-    radius, (inner, outer) = APERTURES[-1], ANNULUS
-    in_ring = enclosed_fraction(outer, width, slope) - enclosed_fraction(inner, width, slope)
-    held = enclosed_fraction(radius, width, slope) - in_ring * radius**2 / (outer**2 - inner**2)
-    measured = np.asarray(catalog["flux_aper_3"][index[found]])
-    return int(found.sum()), len(stars), float(np.median(measured / held / stars["flux_adu"][found]))
-
-
-def _what_lies_where(frames: Path, reduced: Path, chain: Path, report: Path) -> str:
+def _what_lies_where(night: Path, reduced: Path, chain: Path, report: Path) -> str:
     def first(title: str, products: Iterable[Path]) -> str:
         found = sorted(products)
-        return f"  {title:<11}{found[0]} … ({len(found)})\n" if found else ""
+        return f"  {title:<14}{found[0]} … ({len(found)})\n" if found else ""
 
     return (
         "What lies where:\n"
-        f"  {'frames':<11}{frames}, with the truth in {frames / 'truth'}\n"
-        f"  {'chain':<11}{chain}\n"
-        + "".join(first(title, reduced.glob(f"*{ending}")) for title, ending in KINDS.items())
-        + f"  {'report':<11}{report}\n"
-        f"{plural(FRAMES, 'frame')} from the sky to the catalogue. Next, one of yours:\n"
-        f"  etendue run {CHAIN} FRAME.fits -o reduced/ --report"
+        f"  {'raw frames':<14}{night}, with the truth in {night / 'truth'}\n"
+        f"  {'chain':<14}{chain}\n"
+        + first("masters", (reduced / "masters").glob("*.fits"))
+        + first("images", (reduced / "reduced").glob("*_reduced.fits"))
+        + first("catalogues", (reduced / "reduced").glob("*_cat.fits"))
+        + first("light curves", (reduced / "light_curves").glob("*.ecsv"))
+        + f"  {'report':<14}{report}\n"
+        f"Next, a night of yours:\n  etendue reduce NIGHT/ -o reduced/ --workers 2"
     )

@@ -23,7 +23,9 @@ MARKS = {"accepted": "built", "reused": "built before", "candidate": "WAITS FOR 
 
 
 def reduce(
-    night: Annotated[list[Path], typer.Argument(metavar="NIGHT", help="Folder of raw frames of all types, or several.")],
+    night: Annotated[
+        list[Path], typer.Argument(metavar="NIGHT", help="Folder of raw frames of all types, or several.")
+    ],
     output: OutputOption,
     pipeline: Annotated[
         str, typer.Option("--pipeline", "-p", metavar="PIPELINE", help="The science chain: a YAML file, or a name.")
@@ -144,6 +146,7 @@ def night_as_json(results: "NightResults", report: Path) -> dict[str, Any]:
         ],
         "notes": results.notes,
         "seconds": results.seconds,
+        "stages": results.stages,
         "interrupted": results.interrupted,
         "report": str(report),
     }

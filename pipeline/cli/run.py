@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..running import Results
 
 REPORT = "report.html"
+NOTHING_WRITTEN = "Nothing was written: the chain has no step Save, SaveCatalog or SavePicture that did its work"
 
 OutputOption = Annotated[
     Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where products go; made if it is not there.")
@@ -53,11 +54,11 @@ def run(
     chain = load_chain(pipeline, settings, variables)
     budget = None if memory is None else byte_size(memory)
     limit = None if timeout is None else duration(timeout, "--timeout")
+    paths = find_images(images, output=output)
     prepare_output(output)
     page = report_to or (output / REPORT if report else None)
     if page is not None:
         prepare_page(page)
-    paths = find_images(images, output=output)
 
     out = console(stderr=as_json)
     name = chain.name or Path(pipeline).stem
@@ -102,8 +103,8 @@ def replay(
     finish(results, output, None, out, as_json=as_json)
 
 
-def prepare_output(output: Path) -> None:
-    """Make the output folder.
+def prepare_output(output: Path, option: str = "-o ") -> None:
+    """Make the output folder, which `option` has given.
 
     Raises
     ------
@@ -113,11 +114,11 @@ def prepare_output(output: Path) -> None:
     from ..errors import ConfigError
 
     if output.exists() and not output.is_dir():
-        raise ConfigError(f"-o {output}: this is a file; products go to a folder, choose another name")
+        raise ConfigError(f"{option}{output}: this is a file; products go to a folder, choose another name")
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"-o {output}: the folder cannot be made: {error.strerror or error}") from error
+        raise ConfigError(f"{option}{output}: the folder cannot be made: {error.strerror or error}") from error
 
 
 def prepare_page(page: Path) -> None:
@@ -158,6 +159,8 @@ def finish(results: "Results", output: Path, page: Path | None, out: "Console", 
     """Say what became of the images, write the report, and end with the exit code that tells how it went."""
     if not as_json:
         out.print(results.summary(), soft_wrap=True)
+        if results.done and not any(outcome.products for outcome in results.outcomes):
+            out.print(NOTHING_WRITTEN, soft_wrap=True)
     if page is not None:
         results.write_report(page)
         if not as_json:

@@ -36,7 +36,7 @@ def field(
     from .run import prepare_output
     from .terminal import plural
 
-    prepare_output(folder)
+    prepare_output(folder, option="")
     written = write_fields(folder, frames, shape=(size, size), seed=seed)
     typer.echo(f"{plural(len(written), 'frame')} of {size} × {size} px -> {folder}")
     typer.echo(f"Next: etendue run photometry {folder} -o reduced/ --report")
@@ -55,7 +55,7 @@ def night(
     from .run import prepare_output
     from .terminal import console, plural, progress_console
 
-    prepare_output(folder)
+    prepare_output(folder, option="")
     progress = progress_console(console())
     try:
         with progress.status("simulating a night …") as status:

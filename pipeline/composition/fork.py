@@ -31,7 +31,7 @@ class Fork(Processor):
     composite: ClassVar[bool] = True
     step_paths: ClassVar[tuple[tuple[str, ...], ...]] = (("chains", "*"),)
 
-    chains: dict[str, Chain] = Field(min_length=1, description="name: steps")
+    chains: dict[str, Chain] = Field(min_length=1, description="for each chain its name and its steps")
     keep: str | None = Field(None, description="the chain whose result goes on; by default the image as it came")
 
     @model_validator(mode="after")

@@ -50,7 +50,7 @@ class Builder:
         made = self._validated(Pipeline, {**values, "steps": steps}, tree, "")
         if made is None:
             return Pipeline(steps=())
-        if check and not self.problems.found:
+        if check:
             for problem in check_contracts(made):
                 mark, where = self.places.get(problem.path, (tree.mark, problem.step))
                 self.problems.add(mark, where, problem.message)
@@ -61,14 +61,12 @@ class Builder:
         if not isinstance(node, ListNode):
             self.problems.add(node.mark, where, "must be a list: one entry '- class: …' for each step")
             return []
-        return [
-            self.step(item, (*path, index), f"{where}.{index + 1}")
-            for index, item in enumerate(node.items)
-            if _is_known(item, deep=False)
-        ]
+        return [self.step(item, (*path, index), f"{where}.{index + 1}") for index, item in enumerate(node.items)]
 
     def step(self, node: Node, path: Path, where: str) -> Step:
         """One step; a placeholder if it cannot be built."""
+        if isinstance(node, Unknown):
+            return Step(processor=Placeholder())
         if not isinstance(node, MapNode):
             self.problems.add(node.mark, where, "a step is a mapping that begins with 'class: …'")
             return Step(processor=Placeholder())
@@ -86,8 +84,9 @@ class Builder:
         if isinstance(named, Unknown):
             return None
         if named is None:
-            near = difflib.get_close_matches("class", [key.lower() for key in node.entries], n=1)
-            hint = f"; is '{near[0]}' meant to be it?" if near else ": the name of a processor"
+            written = {key.lower(): key for key in node.entries}
+            near = difflib.get_close_matches("class", written, n=1)
+            hint = f"; is '{written[near[0]]}' meant to be it?" if near else ": the name of a processor"
             self.problems.add(node.mark, where, f"'class' is missing{hint}")
             return None
         if not isinstance(named, ScalarNode) or not isinstance(named.value, str):
@@ -109,7 +108,9 @@ class Builder:
             inner = narrowed(getattr(cls, "step_paths", ()), key)
             if _is_known(value, deep=not inner):
                 parameters[key] = self._value(value, inner, (*path, key), f"{where.partition(' (')[0]}.{key}")
-        return self._validated(cls, parameters, node, where)
+        made = self._validated(cls, parameters, node, where)
+        # What a step with an unknown value would read is not known either.
+        return made if all(map(_is_known, node.entries.values())) else None
 
     def _value(self, node: Node, patterns: tuple[Pattern, ...], path: Path, where: str) -> Any:
         """A parameter as Python data, in which lists of steps have become steps."""
@@ -128,11 +129,17 @@ class Builder:
                     key: self._value(value, narrowed(patterns, key), (*path, key), f"{where}.{key}")
                     for key, value in node.entries.items()
                 }
+            case MapNode():
+                return self.steps(node, path, where)
         return plain(node)
 
     def _validated(self, cls: Any, values: Mapping[str, Any], node: MapNode, where: str) -> Any:
         try:
-            return cls.model_validate(values)
+            made = cls.model_validate(values)
+            for key, value in values.items():
+                if key in node.entries and _is_number_from_bool(value, getattr(made, key, None)):
+                    self.problems.add(node.entries[key].mark, where, f"{key}: true or false is not a number")
+            return made
         except ValidationError as error:
             self._report(error.errors(), cls, node, where)
         except Exception as error:  # noqa: BLE001 - a plugin's validator may raise anything
@@ -198,6 +205,15 @@ def _model_in(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
+
+
+def _is_number_from_bool(written: Any, made: Any) -> bool:
+    """Whether ``true`` has become the number 1, as Python takes it."""
+    if isinstance(written, Mapping) and isinstance(made, BaseModel):
+        return any(_is_number_from_bool(value, getattr(made, key, None)) for key, value in written.items())
+    if isinstance(written, list) and isinstance(made, list | tuple) and len(written) == len(made):
+        return any(map(_is_number_from_bool, written, made))
+    return isinstance(written, bool) and isinstance(made, int | float) and not isinstance(made, bool)
 
 
 def _is_known(node: Node, *, deep: bool = True) -> bool:

@@ -157,13 +157,14 @@ class Document:
             return None
         if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value.strip():
             return node
-        self.problems.add(node.mark, "include", "must be the name of a file, or a list of names")
+        self.problems.add(node.mark, "include", "must be the name of a file, or of a built-in chain")
         return None
 
     def _included(
         self, name: ScalarNode, base: Path, visible: Mapping[str, Node], opened: tuple[Path, ...]
     ) -> tuple[MapNode, dict[str, Node]]:
-        nothing = MapNode({"steps": ListNode([], name.mark)}, {"steps": name.mark}, name.mark)
+        steps = ListNode([Unknown(None, name.mark)], name.mark)
+        nothing = MapNode({"steps": steps}, {"steps": name.mark}, name.mark)
         self.opened += 1
         try:
             if self.opened > MAX_INCLUDES:

@@ -87,6 +87,7 @@ class Variables:
                 self.problems.add(
                     mark, "", f"'${{' without a closing brace in {text!r}; write '$${{' for the signs themselves"
                 )
+                return Unknown(None, mark)
             else:
                 parts.append(self._text_of(match[1].strip(), mark))
         whole = "".join((*parts, text[position:]))

@@ -39,13 +39,15 @@ def shown(value: Any) -> str:
     """A value as it is written, shortened if it is long."""
     match value:
         case None:
-            return "nothing"
+            return "an empty value"
         case bool():
             return "true" if value else "false"
         case float() if math.isfinite(value):
             text = f"{value:g}"
         case Mapping():
             text = "a mapping"
+        case list() | tuple() if not all(isinstance(entry, str | int | float | None) for entry in value):
+            text = "a list"
         case _:
             text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -64,6 +66,8 @@ def in_words(error: ErrorDetails) -> str:
             expected = str(context.get("expected", "")).replace("'", "")
             choices = [word for part in expected.split(", ") for word in part.split(" or ")]
             return f"{value} is not one of {', '.join(choices)}{_nearest(error['input'], choices)}"
+        case "model_type" | "model_attributes_type" if context.get("class_name") == "Pipeline":
+            return f"{value} is not a list of steps"
         case "finite_number":
             return f"{value} is not a finite number"
         case "int_from_float":

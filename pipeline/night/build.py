@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,20 +214,15 @@ class MasterBuilder:
             word = words.get(setup, "")
             if len(darks) > 1:
                 name = _file_name("dark", "current", night.date, word)
-                derived.append(
-                    self._from_masters("dark", "dark current", name, darks, lambda darks=darks: dark_current(darks))
-                )
+                derived.append(self._from_masters("dark", "dark current", name, darks, partial(dark_current, darks)))
             given = isinstance(self.calibration.bad_pixels, Path | Image)
             if self.settings.bad_pixels and not given and (darks or flats):
                 # Darks are in the order of their exposure time, and defects show best in the longest one.
-                shown = {"dark": darks[-1] if darks else None, "flat": flats[-1] if flats else None}
+                dark, flat = darks[-1] if darks else None, flats[-1] if flats else None
                 name = _file_name("bad_pixels", "", night.date, word)
-                sources = [path for path in shown.values() if path is not None]
-                derived.append(
-                    self._from_masters(
-                        "bad_pixels", "bad pixels", name, sources, lambda shown=shown: bad_pixel_map(**shown)
-                    )
-                )
+                sources = [path for path in (dark, flat) if path is not None]
+                make = partial(bad_pixel_map, dark=dark, flat=flat)
+                derived.append(self._from_masters("bad_pixels", "bad pixels", name, sources, make))
         return derived
 
     def _from_masters(self, kind: Kind, label: str, name: str, sources: Sequence[Path], make: Made) -> NightMaster:

@@ -40,7 +40,9 @@ def _changed(value: Any, library: Path) -> Any:
             update = {}
             for name in type(value).model_fields:
                 old = getattr(value, name)
-                new = library if name == "library" and old is None and _is_calibration(value) else _changed(old, library)
+                new = (
+                    library if name == "library" and old is None and _is_calibration(value) else _changed(old, library)
+                )
                 if new is not old:
                     update[name] = new
             return value.model_copy(update=update) if update else value

@@ -92,7 +92,9 @@ class LightCurve:
         from astropy.time import Time
 
         table = Table()
-        table["time"] = [time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") for time in self.times]
+        table["time"] = [
+            time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") for time in self.times
+        ]
         table["mjd"] = Time([time.astimezone(UTC).replace(tzinfo=None) for time in self.times], scale="utc").mjd
         for name, values in (("magnitude", self.magnitude), ("error", self.error), ("check", self.check)):
             table[name] = values
@@ -207,8 +209,17 @@ def _measure(frames: Sequence[Frame]) -> Measured:
     """
     stars = make_series([frame.catalog for frame in frames])
     ensemble, column = _best_aperture(stars)
-    chi2, steadiness = variability(ensemble.relative, _with_floor(ensemble))
+    chi2, steadiness = variability(_without_outliers(ensemble.relative), _with_floor(ensemble))
     return Measured(frames, stars, ensemble, column, chi2, steadiness)
+
+
+def _without_outliers(relative: np.ndarray) -> np.ndarray:
+    """The curves without the few points that are farthest from the middle: one spoiled point is no variation."""
+    deviation = np.nan_to_num(np.abs(relative - _median(relative)[:, None]), nan=-1.0)
+    worst = np.argsort(deviation, axis=1)[:, -(1 + relative.shape[1] // 20) :]
+    kept = relative.copy()
+    np.put_along_axis(kept, worst, np.nan, axis=1)
+    return kept
 
 
 def _variable_stars(m: Measured) -> list[tuple[float, str, tuple[float, float]]]:
@@ -218,7 +229,7 @@ def _variable_stars(m: Measured) -> list[tuple[float, str, tuple[float, float]]]
     varies = bright & seen & ~m.stars.saturated & (m.chi2 > LEAST_CHI2) & (m.steadiness > LEAST_STEADINESS)
     return [
         (float(m.chi2[star] * m.steadiness[star]), _name(m.stars, star), _place(m.stars, star))
-        for star in np.flatnonzero(varies)
+        for star in map(int, np.flatnonzero(varies))
     ]
 
 

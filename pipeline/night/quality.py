@@ -87,7 +87,7 @@ def quality_of(outcome: Outcome, frame: RawFrame) -> Quality:
         object_name=frame.value("object_name") or "",
         exposure_time=frame.exposure_time,
         values=values,
-        unit=str(header.get("BUNIT") or ""),
+        unit=str(header.get("BUNIT") or "adu").lower(),
         not_applied="" if (missing := str(header.get("CALNOT", "") or "")) == "none" else missing,
     )
 
@@ -135,7 +135,9 @@ def quality_table(rows: Sequence[Quality]) -> Table:
 
     columns: dict[str, list[Any]] = {
         "file": [row.path.name for row in rows],
-        "time": ["" if row.time is None else row.time.replace(tzinfo=None).isoformat(timespec="milliseconds") for row in rows],
+        "time": [
+            "" if row.time is None else row.time.replace(tzinfo=None).isoformat(timespec="milliseconds") for row in rows
+        ],
         "object": [row.object_name for row in rows],
         "filter": [row.filter for row in rows],
         "exposure_time": [np.nan if row.exposure_time is None else row.exposure_time for row in rows],

@@ -83,7 +83,7 @@ class NightResults:
 
     def summary(self) -> str:
         """What a person needs to know in the morning."""
-        lines = [f"{len(self.night.frames)} frames: {_counted(self.night.counts())}"]
+        lines = []
         used = sum(master.is_used for master in self.masters)
         if self.masters:
             lines.append(f"{used} of {len(self.masters)} masters built and used -> {shown(self.library)}/")
@@ -103,7 +103,7 @@ class NightResults:
         return "\n".join(lines)
 
     def write_report(self, path: str | Path) -> Path:
-        """Write the report of the night: one HTML file, see :func:`etendue.pipeline.report.night.write_night_report`."""
+        """Write the report: one HTML file, see :func:`etendue.pipeline.report.night.write_night_report`."""
         from ..report.night import write_night_report
 
         return write_night_report(self, path)
@@ -256,8 +256,3 @@ def _make_folder(folder: Path) -> None:
 
 def _name_of(paths: list[Path]) -> str:
     return paths[0].resolve().name if len(paths) == 1 else f"{paths[0].resolve().name} …"
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
-

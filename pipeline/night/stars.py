@@ -11,13 +11,14 @@ from ...images.flags import SourceFlag
 BRIGHTEST = 150
 """Sources from which the shift between two frames is found."""
 
-LARGEST_SHIFT = 60.0
+LARGEST_SHIFT = 400.0
 """Between two frames of a series, beyond what their coordinates say [px]."""
 
 BIN = 3.0
 """Side of the cells in which differences of positions are counted [px]."""
 
-SPOILED = int(SourceFlag.SATURATED) | int(SourceFlag.APERTURE_TRUNCATED) | int(SourceFlag.APERTURE_MASKED)
+SPOILED = int(SourceFlag.SATURATED | SourceFlag.TRUNCATED | SourceFlag.APERTURE_TRUNCATED | SourceFlag.APERTURE_MASKED)
+"""Flags of sources whose flux is not that of the whole star."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ def make_series(catalogs: Sequence[Table], *, tolerance: float = 2.5) -> Series:
         own = np.argsort(-_brightness(catalog))[:BRIGHTEST]
         shifted = place - shift_between(base[order], place[own])
         distance, near = KDTree(shifted).query(base, distance_upper_bound=tolerance)
-        taken, first = np.unique(near, return_index=True)  # of two stars that claim one source, the nearer has it
-        for source in taken[np.bincount(near, minlength=len(catalog) + 1)[taken] > 1]:
+        claimed = np.bincount(near, minlength=len(catalog) + 1)[: len(catalog)]
+        for source in np.flatnonzero(claimed > 1):  # of two stars that claim one source, the nearer has it
             claims = np.flatnonzero(near == source)
             near[np.setdiff1d(claims, claims[np.argmin(distance[claims])])] = len(catalog)
         found = np.flatnonzero(near < len(catalog))
@@ -153,7 +154,7 @@ def shift_between(reference: np.ndarray, moved: np.ndarray) -> np.ndarray:
         return np.zeros(2)
     edges = np.arange(-LARGEST_SHIFT - BIN, LARGEST_SHIFT + 2 * BIN, BIN)
     counts, _, _ = np.histogram2d(*differences.T, bins=(edges, edges))
-    blocks = sum(np.roll(counts, (i, j), axis=(0, 1)) for i in (0, 1) for j in (0, 1))
+    blocks = np.sum([np.roll(counts, (i, j), axis=(0, 1)) for i in (0, 1) for j in (0, 1)], axis=0)
     i, j = np.unravel_index(int(np.argmax(blocks)), blocks.shape)
     corner = np.array([edges[i], edges[j]])
     shift = np.median(differences[(np.abs(differences - corner) <= BIN).all(axis=1)], axis=0)
@@ -183,8 +184,8 @@ def _places(catalogs: Sequence[Table], reference: Table) -> list[np.ndarray]:
     for catalog, pixels in zip(catalogs, own, strict=True):
         plane = _tangent_plane(_values(catalog, "ra"), _values(catalog, "dec"), *center)
         there = np.column_stack([plane, np.ones(len(plane))]) @ solution
-        known = np.isfinite(there).all(axis=1)[:, None]
-        placed.append(np.where(known, there, pixels))
+        known = np.isfinite(there).all(axis=1)
+        placed.append(np.where(known.reshape(-1, 1), there, pixels))
     return placed
 
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -47,8 +48,18 @@ CURVES = (
 MOST_FRAMES = 400
 """Frames in the table; more are in quality.ecsv."""
 
-STAGES = {"sorting": "sorting frames", "masters": "building masters", "frames": "reducing frames", "light curves": "light curves"}
-STATUS = {"accepted": "used", "reused": "used, built before", "candidate": "waits for a person", "not built": "not built"}
+STAGES = {
+    "sorting": "sorting frames",
+    "masters": "building masters",
+    "frames": "reducing frames",
+    "light curves": "light curves",
+}
+STATUS = {
+    "accepted": "used",
+    "reused": "used, built before",
+    "candidate": "waits for a person",
+    "not built": "not built",
+}
 
 
 def write_night_report(results: "NightResults", path: str | Path) -> Path:
@@ -111,6 +122,7 @@ def _content(results: "NightResults") -> dict[str, Any]:
         "chain": "" if science is None else to_text(science.run.pipeline),
         "versions": [] if science is None else _versions(science),
         "master_status": STATUS,
+        "name_of": (lambda outcome: outcome.path.name) if science is None else science.name_of,
         "cause": cause,
         "spell": spell,
         "number": number,
@@ -136,8 +148,10 @@ def _tiles(results: "NightResults") -> list[tuple[str, str, str]]:
     tiles = [
         ("done", str(0 if science is None else len(science.done)), "frames reduced"),
         ("failed some" if results.failed else "failed", str(0 if science is None else len(science.failed)), "failed"),
-        ("dropped" if used < len(results.masters) else "done", f"{used}/{len(results.masters)}", "masters built and used"),
     ]
+    if results.masters:
+        kind = "dropped" if used < len(results.masters) else "done"
+        tiles.append((kind, f"{used}/{len(results.masters)}", "masters built and used"))
     if results.night.unknown:
         tiles.append(("dropped", str(len(results.night.unknown)), "frames of unknown type"))
     seeing = [row.values["seeing"] for row in results.quality if "seeing" in row.values]
@@ -245,7 +259,11 @@ def _shown_master(master: "NightMaster") -> ShownMaster:
         if {"low", "high"} <= numbers.keys():
             facts.append(("98 % of pixels", f"{numbers['low']:.3g} to {numbers['high']:.3g}{unit}"))
         if "uncertainty" in numbers:
-            error = f"{100 * numbers['uncertainty']:.2g} %" if master.kind == "flat" else f"{numbers['uncertainty']:.3g}{unit}"
+            error = (
+                f"{100 * numbers['uncertainty']:.2g} %"
+                if master.kind == "flat"
+                else f"{numbers['uncertainty']:.3g}{unit}"
+            )
             facts.append(("uncertainty", error))
     if numbers.get("bad_fraction"):
         facts.append(("bad pixels", f"{100 * numbers['bad_fraction']:.2g} %"))
@@ -268,17 +286,14 @@ def _master_picture(master: "NightMaster") -> str:
     except (ImageError, OSError):
         return ""  # somebody has moved it since: the page without this picture is right
     if master.kind == "bad_pixels":
-        import numpy as np
-
         factor = max(1, -(-max(data.shape) // PICTURE_SIDE))
         height, width = (-(-n // factor) for n in data.shape)
         seen = np.zeros((height * factor, width * factor), dtype=bool)
         seen[: data.shape[0], : data.shape[1]] = data != 0
         blocks = seen.reshape(height, factor, width, factor).any(axis=(1, 3))
-        small, content = blocks, picture(blocks.astype(np.float32), vmin=0.0, vmax=1.0)
+        content = picture(blocks.astype(np.float32), vmin=0.0, vmax=1.0)
     else:
-        small = downsample(data, PICTURE_SIDE)
-        content = picture(small, low=0.5, high=99.5)
+        content = picture(np.atleast_2d(downsample(data, PICTURE_SIDE)), low=0.5, high=99.5)
     return "data:image/jpeg;base64," + base64.b64encode(encode(content, "jpeg", quality=82)).decode()
 
 
@@ -340,7 +355,7 @@ def _stage_bars(results: "NightResults") -> list[StepBar]:
 def _style() -> Markup:
     """The style of all reports."""
     text = files("etendue.pipeline.report").joinpath("report.html").read_text("utf-8")
-    return Markup(text.partition("<style>")[2].partition("</style>")[0])  # noqa: S704 - our own file
+    return Markup(text.partition("<style>")[2].partition("</style>")[0])
 
 
 @cache

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -140,14 +141,15 @@ def plot(
     values = [v for s in sets if s.color != "soft" for v in s.values if math.isfinite(v)]
     summary = summary or f"{min(values):.4g} – {max(values):.4g}{f' {unit}' if unit else ''}"
     legend = [(s.label, s.color, _swatch(s)) for s in sets if s.label] if len(sets) > 1 else []
-    return Plot(title, unit, summary, Markup(svg), legend)  # noqa: S704 - every text in it is escaped above
+    return Plot(title, unit, summary, Markup(svg), legend)
 
 
 def mark(shape: str, x: float, y: float, size: float = 3.0) -> str:
     """One point."""
     match shape:
         case "square":
-            return f'<rect x="{x - size * 0.9:.1f}" y="{y - size * 0.9:.1f}" width="{1.8 * size:.1f}" height="{1.8 * size:.1f}"/>'
+            side = 1.8 * size
+            return f'<rect x="{x - side / 2:.1f}" y="{y - side / 2:.1f}" width="{side:.1f}" height="{side:.1f}"/>'
         case "diamond":
             d = 1.3 * size
             return f'<path d="M{x:.1f} {y - d:.1f}l{d:.1f} {d:.1f}l{-d:.1f} {d:.1f}l{-d:.1f} {-d:.1f}z"/>'
@@ -160,8 +162,10 @@ def mark(shape: str, x: float, y: float, size: float = 3.0) -> str:
 
 
 def _swatch(s: Points) -> Markup:
-    drawn = f'<svg class="swatch" viewBox="0 0 10 10"><g class="set {escape(s.color)}">{mark(s.shape, 5, 5, 3.4)}</g></svg>'
-    return Markup(drawn)  # noqa: S704 - made here
+    drawn = (
+        f'<svg class="swatch" viewBox="0 0 10 10"><g class="set {escape(s.color)}">{mark(s.shape, 5, 5, 3.4)}</g></svg>'
+    )
+    return Markup(drawn)
 
 
 def _errors(s: Points) -> list[float]:
@@ -196,7 +200,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 def _number(value: float, ticks: Sequence[float]) -> str:
     """A tick as short as its neighbours allow."""
-    step = min((abs(b - a) for a, b in zip(ticks, ticks[1:], strict=False)), default=abs(value) or 1.0)
+    step = min((abs(b - a) for a, b in pairwise(ticks)), default=abs(value) or 1.0)
     digits = max(0, min(6, -math.floor(math.log10(step) + 1e-9)))
     text = f"{value:.{digits}f}"
     return text.replace("-", "−") if float(text) else text.removeprefix("-")

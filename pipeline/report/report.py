@@ -95,6 +95,7 @@ def _content(results: Results) -> dict[str, Any]:
         "steps": _step_bars(results),
         "chain": to_text(run.pipeline),
         "versions": _versions(results),
+        "name_of": results.name_of,
         "cause": cause,
         "spell": spell,
         "number": number,

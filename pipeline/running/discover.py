@@ -43,14 +43,20 @@ def find_images(paths: Iterable[str | Path] | str | Path, *, output: Path | None
             frames = [frame for frame in _frames_below(path) if frame.resolve() not in products]
             if not frames:
                 problems.append(f"{path}: no frames in this folder; known suffixes are {', '.join(image_suffixes())}")
-            found.update((frame.absolute(), frame) for frame in frames)
+            for frame in frames:
+                found.setdefault(_place(frame), frame)
         elif path.exists():
-            found.setdefault(path.absolute(), path)
+            found.setdefault(_place(path), path)
         else:
             problems.append(f"{path}: there is no such file or folder")
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
     return list(found.values())
+
+
+def _place(path: Path) -> Path:
+    """One way to write a path, without links and ``..`` on the way to the file; a link to a file has its own name."""
+    return path.parent.resolve() / path.name
 
 
 def _frames_below(folder: Path) -> Iterator[Path]:

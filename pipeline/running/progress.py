@@ -11,14 +11,14 @@ from .results import reason, spell
 
 STOPPING = "Stopping: what runs is finished first; Ctrl-C again ends it"
 QUIET = 10.0
-"""Seconds between two lines that only say how far a run is."""
+"""Seconds between two lines that say how far a run is."""
 
 
 def progress_reporter(console: Console | None = None) -> Callable[[Event], None]:
     """A listener for a run (``on_event``) that shows how far it is.
 
-    On a terminal it is a bar that disappears at the end. Elsewhere it is a line for each failure when it happens,
-    and one every ten seconds.
+    On a terminal it is a bar that disappears at the end. Elsewhere it is a line every ten seconds, with one for each
+    failure since; a shorter run has its summary only.
 
     Parameters
     ----------
@@ -60,6 +60,7 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._told = 0.0
+        self._failures: list[Text] = []
 
     def __call__(self, event: Event) -> None:
         if event.kind == "stopping":
@@ -68,9 +69,12 @@ class _Lines:
             return
         taken = event.done + event.failed
         if event.outcome is not None and event.outcome.status == "failed":
-            self._print(_failure(event.outcome))
-        if event.seconds - self._told >= QUIET:
+            self._failures.append(_failure(event.outcome))
+        if event.seconds - self._told >= QUIET and taken < event.total:  # after the last image comes the summary
             self._told = event.seconds
+            for line in self._failures:
+                self._print(line)
+            self._failures.clear()
             self._print(Text(f"{event.name or 'chain'}: {taken}/{event.total} in {spell(event.seconds)}"))
 
     def _print(self, line: Text) -> None:

@@ -1,8 +1,10 @@
 """What a run leaves behind: the images, what became of each, and where the time went."""
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import overload
@@ -112,6 +114,14 @@ class Results(Sequence[Image]):
         """Whether the run was stopped before all images had been started."""
         return self.run.interrupted
 
+    def name_of(self, outcome: Outcome) -> str:
+        """What a person calls an image: the name of its file, with the folders where another one has the same."""
+        return shown(outcome.path) if self._namesakes[outcome.path.name] > 1 else outcome.path.name
+
+    @cached_property
+    def _namesakes(self) -> Counter[str]:
+        return Counter(outcome.path.name for outcome in self.outcomes)
+
     def summary(self) -> str:
         """What a person needs after a run: how many, how long, where, and each failure with its step and reason."""
         counts = [f"{len(self.done)} done"]
@@ -125,8 +135,8 @@ class Results(Sequence[Image]):
             counts.append(f"{len(self.failed)} failed")
         where = f" -> {shown(self.run.output)}/" if any(outcome.products for outcome in self.outcomes) else ""
         lines = [f"{', '.join(counts)} in {spell(self.seconds)}{where}"]
-        lines += [f"  {outcome.path.name}  {reason(outcome)}" for outcome in self.failed]
-        lines += [f"  {outcome.path.name}  {note}" for outcome in self.outcomes for note in outcome.notes]
+        lines += [f"  {self.name_of(outcome)}  {reason(outcome)}" for outcome in self.failed]
+        lines += [f"  {self.name_of(outcome)}  {note}" for outcome in self.outcomes for note in outcome.notes]
         lines += [f"  {warning}" for warning in self.run.warnings]
         if self.interrupted:
             left = self.run.total - len(self.outcomes)

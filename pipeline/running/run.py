@@ -21,6 +21,7 @@ from typing import Any, Literal
 import psutil
 
 from ...images import Image
+from ...processors.context import claim_product
 from ..errors import ConfigError
 from ..pipeline import Pipeline
 from .discover import find_images
@@ -195,6 +196,7 @@ async def _run(
 
         if todo:
             setting = _setting(folder, Path(temporary.name), jobs, options, keep)
+            _claim_products(jobs, outcomes, setting.claims)
             executor: Executor
             if workers == 1:
                 executor = InlineExecutor(pipeline, setting, timeout=timeout)
@@ -393,6 +395,13 @@ def _finished(journal: Journal, jobs: list[Job], *, all_or_none: bool) -> dict[i
             status = "resumed" if outcome.status == "done" else outcome.status
             found[job.index] = replace(outcome, path=job.path, status=status, kept=None)
     return found if len(found) == len(jobs) or not all_or_none else {}
+
+
+def _claim_products(jobs: list[Job], outcomes: Mapping[int, Outcome], claims: Path) -> None:
+    """What an earlier run wrote for an image that is not done again stays that image's own."""
+    for job in jobs:
+        for product in outcomes[job.index].products if job.index in outcomes else ():
+            claim_product(product.resolve(), claims, str(job.path))
 
 
 def _identity(job: Job) -> dict[str, Any]:

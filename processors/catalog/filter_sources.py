@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_
 
 from ...images import Image, ImageError
 from ...images.flags import SourceFlag
+from ..pixels import subtracted_sky_level
 from ..processor import Processor
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -123,7 +124,7 @@ class FilterSources(Processor):
             good &= column("flux", "min_snr") >= self.min_snr * np.where(error > 0, error, np.nan)
         if self.saturation is not None:
             sky = column("background", "saturation") if "background" in catalog.colnames else 0.0
-            sky = sky + float(image.header.get("BKGLEVEL", 0.0))  # what SubtractBackground took off
+            sky = sky + subtracted_sky_level(image)
             good &= column("peak", "saturation") + sky < self.saturation
         if self.reject_flags:
             bits = int(np.bitwise_or.reduce([SourceFlag[name] for name in self.reject_flags]))

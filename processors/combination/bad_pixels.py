@@ -11,7 +11,8 @@ from ...images.keywords import header_value
 from ..background import background
 from .combine import Rule, combine_files, combine_frames
 from .frames import HeldFrame
-from .masters import opened_master, robust_deviation
+from .masters import opened_master
+from .noise import robust_deviation
 from .preparation import Preparation
 from .records import master_header, master_record, mean_time
 

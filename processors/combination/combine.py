@@ -156,7 +156,7 @@ def combine_frames(
     with_errors = _with_errors(frames, rule)
     out = Combined(
         np.empty((height, width), dtype=np.float32),
-        np.full((height, width), np.nan, dtype=np.float32),
+        np.empty((height, width), dtype=np.float32),
         np.empty((height, width), dtype=np.int32),
         tuple(float(scale) for scale in scales),
     )
@@ -176,6 +176,8 @@ def combine_frames(
                 kernels.load_variance(np.ascontiguousarray(error).reshape(-1), scale, variances[i, :pixels])
         planes = (plane[first:last].reshape(-1) for plane in (out.data, out.uncertainty, out.count))
         reducer(cube[:, :pixels], variances[:, :pixels] if with_errors else variances, *planes)
+    if rule.uncertainty == "none":
+        out.uncertainty.fill(np.nan)
     return out
 
 
@@ -305,6 +307,12 @@ class _Reducer:
             networks.valley_median_network(frames),
         )
         self.buffers = np.empty((4, pixels), dtype=np.float32)
+        # Of n values none is further than (n - 1) / sqrt(n) standard deviations from their mean.
+        self.nothing_to_clip = (
+            rule.center == "mean"
+            and rule.deviation == "std"
+            and min(rule.sigma_low, rule.sigma_high) > (frames - 1) / np.sqrt(frames)
+        )
 
     def __call__(
         self, cube: np.ndarray, variances: np.ndarray, data: np.ndarray, error: np.ndarray, count: np.ndarray
@@ -313,24 +321,32 @@ class _Reducer:
         if self.rule.method == "median":
             self._median(cube, variances, data, error, count, propagate)
             return
-        bottom, top, centres, scatter = self.buffers[:, : data.size]
+        propagated = error if propagate else NOTHING
+        scatter = self.buffers[3, : data.size] if propagate or self.rule.uncertainty == "none" else error
+        if not (propagate or self.is_weighted):
+            self._mean(cube, data, scatter, count)
+            return
+        bottom, top, centres = self.buffers[:3, : data.size]
         self._limits(cube, bottom, top, centres)
-        if self.rule.uncertainty == "none":
-            error = scatter  # computed in passing, and thrown away
         if self.is_weighted:
-            propagated = error if propagate else NOTHING
-            spread = scatter if propagate else error
             kernels.weighted_mean_within(
                 cube, variances, self.weights, self.rule.inverse_variance, bottom, top, centres,
-                data, spread, propagated, count,
+                data, scatter, propagated, count,
             )  # fmt: skip
             return
-        kernels.mean_within(cube, bottom, top, centres, data, scatter, count)
-        if propagate:
-            kernels.error_of_mean(cube, variances, bottom, top, error)
-        else:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                np.divide(scatter, np.sqrt(count, dtype=np.float32), out=error)
+        self._mean(cube, data, scatter, count)
+        kernels.error_of_mean(cube, variances, bottom, top, error)
+
+    def _mean(self, cube: np.ndarray, data: np.ndarray, scatter: np.ndarray, count: np.ndarray) -> None:
+        rule = self.rule
+        if rule.method == "mean" or self.nothing_to_clip:
+            kernels.mean(cube, data, scatter, count)
+            return
+        full, _, valley, short = self.networks
+        kernels.clipped_mean(
+            cube, full, valley, short, rule.center == "median", rule.deviation == "mad",
+            rule.sigma_low, rule.sigma_high, rule.floor, rule.rounds, data, scatter, count,
+        )  # fmt: skip
 
     def _limits(self, cube: np.ndarray, bottom: np.ndarray, top: np.ndarray, centres: np.ndarray) -> None:
         rule = self.rule

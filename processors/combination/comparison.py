@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...images import Image, ImageError
-from .masters import robust_deviation
+from .noise import robust_deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,8 @@ def _offset(new: Image, old: Image, both: np.ndarray, allowed: Limits, figures: 
         )
     if structure > allowed.structure * unit:
         reasons.append(
-            f"its structure differs by {structure:.3g} adu from the last one, allowed are {allowed.structure * unit:.3g} adu"
+            f"its structure differs by {structure:.3g} adu from the last one, "
+            f"allowed are {allowed.structure * unit:.3g} adu"
         )
     return reasons
 

@@ -28,9 +28,20 @@ LEVEL_PIXELS = 500_000
 class Frame(Protocol):
     """Pixels of one frame that are handed out by bands of rows."""
 
-    name: str
-    shape: tuple[int, int]
-    has_uncertainty: bool
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns (H, W)."""
+        ...
+
+    @property
+    def has_uncertainty(self) -> bool:
+        """Whether there are standard deviations."""
+        ...
 
     def rows(self, first: int, last: int) -> Band:
         """Rows `first` to `last`, the end not included."""

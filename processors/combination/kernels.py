@@ -160,32 +160,52 @@ def median(cube, network, short_network, valley, short_valley, out, count, devia
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _mean(rows, count, width, out, sums):
-    """Means of the finite values of columns; 0 where a column is empty."""
-    sums[:width] = 0.0
-    for i in range(rows.shape[0]):
-        row = rows[i]
+def _mean_and_deviation(rows, count, complete, width, mean, spread, sums):
+    """Means and root mean square deviations of the finite values of columns; 0 where a column is empty.
+
+    Two passes, the first one relative to one of the values: so float32 is precise enough.
+    """
+    zero = np.float32(0)
+    frames = rows.shape[0]
+    sums[:width] = zero
+    if complete:
+        origin = rows[0]
+        share = np.float32(1) / np.float32(frames)
+        for i in range(1, frames):
+            row = rows[i]
+            for x in range(width):
+                sums[x] += row[x] - origin[x]
         for x in range(width):
-            sums[x] += np.float64(row[x]) if row[x] <= LARGEST else 0.0
+            mean[x] = origin[x] + sums[x] * share
+            sums[x] = zero
+        for i in range(frames):
+            row = rows[i]
+            for x in range(width):
+                d = row[x] - mean[x]
+                sums[x] += d * d
+        for x in range(width):
+            spread[x] = np.sqrt(sums[x] * share)
+        return
     for x in range(width):
-        out[x] = np.float32(sums[x] / count[x]) if count[x] > 0 else np.float32(0)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _standard_deviation(rows, count, centre, width, out, sums):
-    """Root mean square distances of the finite values from the mean."""
-    sums[:width] = 0.0
-    shift = np.zeros(width, dtype=np.float64)
-    for i in range(rows.shape[0]):
+        mean[x] = zero
+    for i in range(frames):
         row = rows[i]
         for x in range(width):
-            d = np.float64(row[x] - centre[x]) if row[x] <= LARGEST else 0.0
+            mean[x] = row[x] if row[x] <= LARGEST else mean[x]
+    for i in range(frames):
+        row = rows[i]
+        for x in range(width):
+            sums[x] += row[x] - mean[x] if row[x] <= LARGEST else zero
+    for x in range(width):
+        mean[x] += sums[x] / np.float32(max(count[x], 1))
+        sums[x] = zero
+    for i in range(frames):
+        row = rows[i]
+        for x in range(width):
+            d = row[x] - mean[x] if row[x] <= LARGEST else zero
             sums[x] += d * d
-            shift[x] += d
     for x in range(width):
-        n = np.float64(max(count[x], 1))
-        away = shift[x] / n
-        out[x] = np.float32(np.sqrt(max(sums[x] / n - away * away, 0.0)))
+        spread[x] = np.sqrt(sums[x] / np.float32(max(count[x], 1)))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -237,6 +257,57 @@ def _clipped_column(values, first, last, by_median, by_mad, low, high, floor, ro
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _limits(
+    rows, away, count, complete, width, network, valley, short_valley,
+    by_median, by_mad, low, high, floor, rounds, from_, to, centre, scratch, column,
+):  # fmt: skip
+    """Limits of a block of pixels; sorts its rows unless mean and deviation are all that is needed."""
+    frames = rows.shape[0]
+    kept, middle, spread, sums = scratch[0], scratch[1], scratch[2], scratch[3]
+    low_factor, high_factor, least = np.float32(low), np.float32(high), np.float32(floor)
+    if not (by_median and by_mad):
+        _mean_and_deviation(rows, count, complete, width, centre, spread, sums)
+    if by_median or by_mad:
+        _compare(rows, network, width)
+        _middle(rows, count, complete, width, middle)
+    if by_median:
+        centre[:width] = middle[:width]
+    if by_mad:
+        _distances(rows, middle, away, width)
+        _compare(away, short_valley if complete else valley, width)
+        _middle(away, count, complete, width, spread)
+        for x in range(width):
+            spread[x] *= np.float32(TO_SIGMA)
+    for x in range(width):
+        scale = max(spread[x], least)
+        from_[x] = centre[x] - low_factor * scale
+        to[x] = min(centre[x] + high_factor * scale, LARGEST)
+    if rounds < 2:
+        return
+    kept[:width] = np.float32(0)
+    for i in range(frames):
+        row = rows[i]
+        for x in range(width):
+            kept[x] += np.float32(1) if (row[x] >= from_[x]) & (row[x] <= to[x]) else np.float32(0)
+    for x in range(width):
+        if 1 < kept[x] < count[x]:
+            for i in range(frames):
+                column[i] = rows[i, x]
+            if not (by_median or by_mad):
+                column.sort()
+            first, last = 0, count[x]
+            while first < last and column[first] < from_[x]:
+                first += 1
+            while last > first and column[last - 1] > to[x]:
+                last -= 1
+            first, last = _clipped_column(column, first, last, by_median, by_mad, low, high, floor, rounds - 1)
+            if first < last:
+                from_[x], to[x] = column[first], column[last - 1]
+            else:
+                from_[x], to[x] = LARGEST, -LARGEST
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def clip_limits(cube, network, valley, short_valley, by_median, by_mad, low, high, floor, rounds, bottom, top, centres):
     """Between which values each pixel's values are kept.
 
@@ -267,107 +338,111 @@ def clip_limits(cube, network, valley, short_valley, by_median, by_mad, low, hig
     rows = np.empty((frames, block), dtype=np.float32)
     away = np.empty((frames if by_mad else 0, block), dtype=np.float32)
     count = np.empty(block, dtype=np.int32)
-    kept = np.empty(block, dtype=np.int32)
-    middle = np.empty(block, dtype=np.float32)
-    spread = np.empty(block, dtype=np.float32)
-    sums = np.empty(block, dtype=np.float64)
+    scratch = np.empty((4, block), dtype=np.float32)
     column = np.empty(frames, dtype=np.float32)
-    low_factor, high_factor, least = np.float32(low), np.float32(high), np.float32(floor)
     for start in range(0, pixels, block):
         width = min(block, pixels - start)
-        centre = centres[start : start + width]
-        from_ = bottom[start : start + width]
-        to = top[start : start + width]
+        end = start + width
         complete = _fill(cube, start, width, rows, count)
-        sorted_ = by_median or by_mad
-        if sorted_:
-            _compare(rows, network, width)
-            _middle(rows, count, complete, width, middle)
-        if by_median:
-            centre[:] = middle[:width]
-        else:
-            _mean(rows, count, width, centre, sums)
-        if by_mad:
-            _distances(rows, middle, away, width)
-            _compare(away, short_valley if complete else valley, width)
-            _middle(away, count, complete, width, spread)
-            for x in range(width):
-                spread[x] *= np.float32(TO_SIGMA)
-        else:
-            _standard_deviation(rows, count, centre, width, spread, sums)
-        for x in range(width):
-            scale = max(spread[x], least)
-            from_[x] = centre[x] - low_factor * scale
-            to[x] = min(centre[x] + high_factor * scale, LARGEST)
-        if rounds < 2:
-            continue
-        kept[:width] = 0
-        for i in range(frames):
-            row = rows[i]
-            for x in range(width):
-                kept[x] += np.int32((row[x] >= from_[x]) & (row[x] <= to[x]))
-        for x in range(width):
-            if 1 < kept[x] < count[x]:
-                for i in range(frames):
-                    column[i] = rows[i, x]
-                if not sorted_:
-                    column.sort()
-                first, last = 0, count[x]
-                while first < last and column[first] < from_[x]:
-                    first += 1
-                while last > first and column[last - 1] > to[x]:
-                    last -= 1
-                first, last = _clipped_column(column, first, last, by_median, by_mad, low, high, floor, rounds - 1)
-                if first < last:
-                    from_[x], to[x] = column[first], column[last - 1]
-                else:
-                    from_[x], to[x] = LARGEST, -LARGEST
+        _limits(
+            rows, away, count, complete, width, network, valley, short_valley,
+            by_median, by_mad, low, high, floor, rounds,
+            bottom[start:end], top[start:end], centres[start:end], scratch, column,
+        )  # fmt: skip
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def mean_within(cube, bottom, top, centres, out, scatter, count):
-    """Mean of the values within the limits, the scatter of a single one, and their number.
+def _mean_of_kept(rows, width, from_, to, origin, result, error, number, sums):
+    """Mean, its error from the scatter, and number of the values within the limits, of a block of pixels."""
+    zero = np.float32(0)
+    sums[:width] = zero
+    number[:] = 0
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        for x in range(width):
+            inside = (row[x] >= from_[x]) & (row[x] <= to[x])
+            sums[x] += row[x] - origin[x] if inside else zero
+            number[x] += np.int32(inside)
+    for x in range(width):
+        result[x] = origin[x] + sums[x] / np.float32(number[x])
+        sums[x] = zero
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        for x in range(width):
+            d = row[x] - result[x]
+            sums[x] += d * d if (row[x] >= from_[x]) & (row[x] <= to[x]) else zero
+    for x in range(width):
+        # One value says nothing about the scatter: 0 / 0 is NaN, and so it is for none.
+        n = np.float32(number[x])
+        error[x] = np.sqrt(sums[x] / (n * (n - np.float32(1))))
 
-    Values are summed as differences from `centres`, so that float32 is precise enough.
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def clipped_mean(
+    cube, network, valley, short_valley, by_median, by_mad, low, high, floor, rounds, out, error, count
+):  # fmt: skip
+    """Mean of the values that :func:`clip_limits` keeps, on blocks that do not leave the first cache.
 
     Parameters
     ----------
-    cube : (N, P) float32 array
-        The stack.
-    bottom, top, centres : (P,) float32 arrays
-        Limits, and any value near the mean.
-    out, scatter : (P,) float32 arrays
-        Mean, NaN where there is no value; standard deviation (N - 1), NaN where there are fewer than two.
+    cube, network, valley, short_valley, by_median, by_mad, low, high, floor, rounds
+        See :func:`clip_limits`.
+    out, error : (P,) float32 arrays
+        Mean, NaN where there is no value; its error from the error, NaN where there are fewer than two.
     count : (P,) int32 array
         Number of values.
     """
     frames, pixels = cube.shape
     block = _block(frames)
-    first = np.empty(block, dtype=np.float32)
-    second = np.empty(block, dtype=np.float32)
+    rows = np.empty((frames, block), dtype=np.float32)
+    away = np.empty((frames if by_mad else 0, block), dtype=np.float32)
+    limits = np.empty((3, block), dtype=np.float32)
+    scratch = np.empty((4, block), dtype=np.float32)
+    column = np.empty(frames, dtype=np.float32)
     for start in range(0, pixels, block):
         width = min(block, pixels - start)
         end = start + width
-        from_, to, origin, number = bottom[start:end], top[start:end], centres[start:end], count[start:end]
-        first[:] = 0
-        second[:] = 0
-        number[:] = 0
-        for i in range(frames):
-            row = cube[i, start:end]
+        complete = _fill(cube, start, width, rows, count[start:end])
+        _limits(
+            rows, away, count[start:end], complete, width, network, valley, short_valley,
+            by_median, by_mad, low, high, floor, rounds, limits[0], limits[1], limits[2], scratch, column,
+        )  # fmt: skip
+        _mean_of_kept(
+            rows,
+            width,
+            limits[0],
+            limits[1],
+            limits[2],
+            out[start:end],
+            error[start:end],
+            count[start:end],
+            scratch[3],
+        )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def mean(cube, out, error, count):
+    """Mean of each pixel, its error from the scatter, and number of its values; see :func:`clipped_mean`."""
+    frames, pixels = cube.shape
+    block = _block(frames)
+    rows = np.empty((frames, block), dtype=np.float32)
+    sums = np.empty(block, dtype=np.float32)
+    for start in range(0, pixels, block):
+        width = min(block, pixels - start)
+        end = start + width
+        number, spread = count[start:end], error[start:end]
+        complete = _fill(cube, start, width, rows, number)
+        _mean_and_deviation(rows, number, complete, width, out[start:end], spread, sums)
+        if complete and frames > 1:
+            share = np.float32(1 / np.sqrt(frames - 1))
             for x in range(width):
-                inside = (row[x] >= from_[x]) & (row[x] <= to[x])
-                first[x] += row[x] - origin[x] if inside else np.float32(0)
-                number[x] += np.int32(inside)
-        result, spread = out[start:end], scatter[start:end]
+                spread[x] *= share
+            continue
         for x in range(width):
-            result[x] = origin[x] + first[x] / np.float32(number[x])
-        for i in range(frames):
-            row = cube[i, start:end]
-            for x in range(width):
-                d = row[x] - result[x]
-                second[x] += d * d if (row[x] >= from_[x]) & (row[x] <= to[x]) else np.float32(0)
-        for x in range(width):
-            spread[x] = np.sqrt(second[x] / np.float32(number[x] - 1)) if number[x] > 1 else np.float32(np.nan)
+            n = np.float32(number[x])
+            spread[x] = spread[x] / np.sqrt(n - np.float32(1)) if number[x] > 1 else np.float32(np.nan)
+            if number[x] == 0:
+                out[start + x] = np.float32(np.nan)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -379,8 +454,10 @@ def weighted_mean_within(cube, variances, weights, inverse, bottom, top, centres
 
     Parameters
     ----------
-    cube, bottom, top, centres, out, count
-        See :func:`mean_within`.
+    cube, out, count
+        See :func:`clipped_mean`.
+    bottom, top, centres : (P,) float32 arrays
+        Limits, and any value near the mean.
     variances : (N, P) float32 array
         Variances of the values; (0, 0) for none.
     weights : (N,) float32 array

@@ -15,14 +15,12 @@ from ...images.keywords import header_value
 from ...images.sections import Section
 from .combine import Combined, Rule, combine_frames
 from .frames import FileFrame, Frame, common_shape, open_frames
-from .preparation import Preparation, region_of, without_saturated
+from .noise import moderated, single_frame_noise
+from .preparation import Preparation, without_saturated
 from .records import master_header, master_record, mean_time
 
 EXPOSURE_TOLERANCE = 0.01
 """By what fraction the exposure times of the frames of one master dark may differ."""
-
-PRIOR_VALUES = 10.0
-"""How many values the noise that all pixels of an amplifier share is worth, against the scatter of a single pixel."""
 
 UNEQUAL_LEVELS = 1.2
 """Flats whose levels differ by more than this factor are weighted by their levels, that is, by their photons."""
@@ -87,7 +85,7 @@ def master_bias(
     """
     files = _enough(paths, minimum, "bias")
     combined, facts, regions, noise = _combine(files, preparation, sigma=sigma, memory=memory)
-    error = _moderated(combined, noise, regions)
+    error = moderated(combined, noise, regions)
     header = master_header(facts[0].header, "master bias", len(files), mean_time([f.header for f in facts]))
     _note_level(header, combined.data, noise)
     activity = master_record("master_bias", {"sigma": sigma, "minimum": minimum}, [("bias", files)])
@@ -128,7 +126,7 @@ def master_dark(
     files = _enough(paths, minimum, "dark")
     combined, facts, regions, noise = _combine(files, preparation, sigma=sigma, memory=memory)
     exposure = _one_exposure(facts)
-    error = _moderated(combined, noise, regions)
+    error = moderated(combined, noise, regions)
     mask = _lost(combined)
     data = combined.data
     inputs: list[tuple[str, Sequence[Path]]] = [("dark", files)]
@@ -267,7 +265,7 @@ def master_flat(
     )
     _one_filter(facts)
     parts = regions if per_amplifier else [_whole(combined.data.shape)]
-    data, error = combined.data, _moderated(combined, noise, regions, photon=True)
+    data, error = combined.data, moderated(combined, noise, regions, photon=True)
     frame_levels = np.array([fact.levels for fact in facts])
     for k, part in enumerate(parts):
         level = float(frame_levels[:, k].mean())
@@ -352,83 +350,6 @@ def _combine(
         return combine_frames(frames, rule, weights=weights, memory=memory / 2), facts, regions, noise
 
 
-def single_frame_noise(frames: Sequence[Frame], region: Section) -> float:
-    """Noise of a pixel of one frame: from the differences of frames that follow each other, free of structure.
-
-    Parameters
-    ----------
-    frames : sequence of Frame
-        At least two for a result; at most four are looked at.
-    region : Section
-        The part to look at.
-
-    Returns
-    -------
-    float
-        Standard deviation, without the outliers; 0 if nothing can be said.
-    """
-    height = region.y1 - region.y0
-    rows = max(1, min(height, 4))
-    starts = sorted({region.y0 + round(k * (height - rows) / 31) for k in range(32)})
-    found = []
-    for one, other in zip(frames[:3], frames[1:4], strict=False):
-        differences = []
-        for start in starts:
-            pair = [_usable(frame, start, start + rows)[:, region.x0 : region.x1] for frame in (one, other)]
-            differences.append((pair[0] - pair[1]).ravel())
-        found.append(robust_deviation(np.concatenate(differences)) / np.sqrt(2))
-    found = [value for value in found if np.isfinite(value)]
-    return float(np.median(found)) if found else 0.0
-
-
-def robust_deviation(values: np.ndarray, limit: float = 5.0) -> float:
-    """Standard deviation of the values within `limit` of it around their mean; NaN if there are fewer than two.
-
-    It starts from quantiles. Integers have those in coarse steps, so they are not taken themselves.
-    """
-    kept = values[np.isfinite(values)].astype(np.float64)
-    if kept.size < 2:
-        return float("nan")
-    lowest, low, centre, high, highest = np.quantile(kept, (0.02, 0.16, 0.5, 0.84, 0.98))
-    spread = (high - low) / 2 or (highest - lowest) / 4 or float(np.std(kept))
-    for _ in range(10):
-        inside = kept[np.abs(kept - centre) <= limit * spread]
-        if inside.size < 2:
-            break
-        before, centre, spread = spread, float(inside.mean()), float(inside.std(ddof=1))
-        if abs(spread - before) <= 1e-4 * before:
-            break
-    return float(spread)
-
-
-def _usable(frame: Frame, first: int, last: int) -> np.ndarray:
-    data, bad, _ = frame.rows(first, last)
-    values = data.astype(np.float64)
-    if bad is not None:
-        values[bad != 0] = np.nan
-    return values
-
-
-def _moderated(
-    combined: Combined, noise: Sequence[float], regions: Sequence[Section], *, photon: bool = False
-) -> np.ndarray:
-    """Errors of the pixels: their scatter, drawn towards the noise of the amplifier.
-
-    With n values of scatter s and the amplifier's noise s0: ((n - 1) s² + 10 s0²) / (n + 9) / n. Of flats, s0² goes with
-    the light that a pixel gets.
-    """
-    count = combined.count.astype(np.float32)
-    numbers = region_of(regions, combined.data.shape)
-    common = np.array([*noise, max(noise)], dtype=np.float32)[numbers] ** 2  # -1, outside all, is the last one
-    if photon:
-        common *= np.clip(np.nan_to_num(combined.data, nan=1.0), 0.05, None)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        own = np.where(count > 1, combined.uncertainty**2 * count, 0)
-        freedom = np.maximum(count - 1, 0)
-        variance = (freedom * own + np.float32(PRIOR_VALUES) * common) / (freedom + np.float32(PRIOR_VALUES))
-        return np.where(count > 0, np.sqrt(variance / count), np.nan).astype(np.float32)
-
-
 # --- small questions -------------------------------------------------------------------------------------------
 
 
@@ -458,8 +379,8 @@ def opened_master(
 def _check_shape(master: Image, shape: tuple[int, ...], what: str) -> None:
     if master.data.shape != shape:
         raise ImageError(
-            f"{master.label} has {master.data.shape[1]} x {master.data.shape[0]} pixels, {what} {shape[1]} x {shape[0]} "
-            "after preparation; make them from frames that are trimmed alike"
+            f"{master.label} has {master.data.shape[1]} x {master.data.shape[0]} pixels, {what} {shape[1]} x {shape[0]}"
+            " after preparation; make them from frames that are trimmed alike"
         )
 
 

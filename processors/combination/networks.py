@@ -75,9 +75,11 @@ def _odd_even_merge_sort(count: int) -> list[Comparator]:
         distance = merged
         while distance >= 1:
             for start in range(distance % merged, count - distance, 2 * distance):
-                for i in range(start, min(start + distance, count - distance)):
-                    if i // (2 * merged) == (i + distance) // (2 * merged):
-                        network.append((i, i + distance))
+                network += [
+                    (i, i + distance)
+                    for i in range(start, min(start + distance, count - distance))
+                    if i // (2 * merged) == (i + distance) // (2 * merged)
+                ]
             distance //= 2
         merged *= 2
     return network

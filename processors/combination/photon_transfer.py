@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from ...images import Image, ImageError
 from ...images.sections import Section
-from .masters import robust_deviation
+from .noise import robust_deviation
 from .preparation import Preparation, without_saturated
 
 OUTLIERS = 5.0
@@ -231,7 +232,7 @@ def _boxes(difference: np.ndarray, signal: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _pairs(frames: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(zip(frames, frames[1:], strict=False))
+    return list(pairwise(frames))
 
 
 def _opened(source: Image | str | Path) -> Image:

@@ -71,11 +71,9 @@ class Preparation:
         x, y = (cut.x0, cut.y0) if cut is not None else (0, 0)
         parts = []
         for amplifier in amplifiers(header, self.amplifiers):
-            area = amplifier.data
-            if cut is not None and (common := area.overlap(cut)) is None:
+            area = amplifier.data if cut is None else amplifier.data.overlap(cut)
+            if area is None:
                 continue
-            elif cut is not None:
-                area = common
             parts.append(Section(area.x0 - x, area.x1 - x, area.y0 - y, area.y1 - y))
         return [part for part in parts if part.fits_in(shape)] or [whole]
 

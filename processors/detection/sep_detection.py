@@ -8,8 +8,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_
 
 from ...images import Image, ImageError, PixelFlag, make_catalog
 from ...images.flags import SourceFlag
+from ...images.units import COUNTS, ELECTRONS
 from ..background import SubtractedSky, background
-from ..pixels import electrons_per_unit, for_sep, plain_pixels, unusable_pixels
+from ..pixels import electrons_per_unit, for_sep, plain_pixels, subtracted_sky_level, unusable_pixels
 from ..processor import Processor
 from .extraction import extract_sources
 from .shapes import measure_shapes
@@ -23,8 +24,9 @@ class SepSourceDetection(Processor):
     """Find sources above the sky with sep, the library form of SExtractor.
 
     The sky is estimated on a mesh and taken off for the measurement; the pixels of the image stay as they are. If
-    :class:`SubtractBackground` has just done so with the same mesh, its estimate is used. The threshold is in units of the sky's noise: of its median over the frame, or of the uncertainty plane pixel by
-    pixel with `use_uncertainty`, which follows uneven depth and takes about twenty times as long.
+    :class:`SubtractBackground` has just done so with the same mesh, its estimate is used. The threshold is in units of
+    the sky's noise: of its median over the frame, or of the uncertainty plane pixel by pixel with `use_uncertainty`,
+    which follows uneven depth and takes about twenty times as long.
 
     Masked pixels and NaN take no part. Sources near them, at the border, or blended are kept and marked in `flags`
     (:class:`etendue.images.flags.SourceFlag`). A frame without sources gives a catalogue with the same columns and
@@ -171,9 +173,9 @@ def _saturated(image: Image, objects: np.ndarray) -> np.ndarray:
                 (pixels[y0 : y1 + 1, x0 : x1 + 1].any() for x0, x1, y0, y1 in boxes), bool, len(objects)
             )
     level = image.saturation
-    if level is not None and len(objects):
-        if image.unit.startswith("electron"):
+    if level is not None and len(objects) and image.unit in COUNTS + ELECTRONS:  # a rate is compared with no level
+        if image.unit in ELECTRONS:
             level *= image.gain or 1.0
-        level -= float(image.header.get("BKGLEVEL", 0.0))  # SubtractBackground took it off
+        level -= subtracted_sky_level(image)
         found |= image.data[objects["ypeak"], objects["xpeak"]] >= level
     return found

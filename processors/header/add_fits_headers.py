@@ -1,7 +1,6 @@
 """Add cards to the header: fixed values, or text made from other cards."""
 
 import re
-import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, Stri
 
 from ...images import Header, Image, ImageError
 from ...images.filename import PLACEHOLDER, MissingKeyError, check_pattern, format_filename
+from ...images.quiet import quiet
 from ..processor import Processor
 
 STRUCTURAL = re.compile(
@@ -72,8 +72,7 @@ def made_card(key: str, value: Any, comment: str | None) -> fits.Card:
         if isinstance(text, str) and not (text.isascii() and text.isprintable()):
             raise ValueError(f"the {what} of {key} must be plain ASCII text on one line, not {text!r}")
     name = key if len(key) <= 8 and " " not in key else f"HIERARCH {key}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # astropy warns when it cuts a comment that does not fit
+    with quiet():  # astropy warns when it cuts a comment that does not fit
         try:
             card = fits.Card(name, value, comment)
             back = fits.Card.fromstring(str(card)).value
@@ -179,6 +178,5 @@ def _set(header: Header, card: HeaderCard, value: Any, label: str) -> None:
     except ValueError as error:
         raise ImageError(f"{label}: {error}") from error
     key = card.key if len(card.key) <= 8 and " " not in card.key else f"HIERARCH {card.key}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         header[key] = (made.value, made.comment) if card.comment is not None else made.value

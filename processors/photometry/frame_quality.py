@@ -260,5 +260,5 @@ class MeasureQuality(Processor):
         if self.zero_point is not None:
             return self.zero_point, "configured"
         if image.zero_point is not None:
-            return image.zero_point + 2.5 * float(np.log10(exposure_time / gain)), "from the header"
+            return image.zero_point - 2.5 * float(np.log10(exposure_time / gain)), "from the header"
         return INSTRUMENTAL, "instrumental"

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from astropy import units
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -268,3 +269,40 @@ def test_a_grey_image_comes_back_as_a_copy():
 
     assert grey.to_grayscale() is not grey
     assert grey.to_grayscale().data is grey.data
+
+
+@pytest.mark.parametrize("symbol", ["+", "-"])
+@pytest.mark.parametrize(("one", "other"), [("adu", "electron"), ("electron", "electron/s")])
+def test_counts_are_not_added_to_electrons(symbol, one, other):
+    left, right = (Image(np.ones((2, 2)), {"BUNIT": unit}) for unit in (one, other))
+
+    with pytest.raises(ImageError, match=f"{one} and one in {other}"):
+        OPERATORS[symbol](left, right)
+
+
+@pytest.mark.parametrize(("one", "other"), [("ADU", "counts"), ("DN", "adu"), ("e-", "electron"), ("adu", None)])
+def test_units_with_several_names_go_together(one, other):
+    left, right = Image(np.ones((2, 2)), {"BUNIT": one}), Image(np.ones((2, 2)), {"BUNIT": other} if other else None)
+
+    assert (left - right).unit == one.lower()
+
+
+def test_a_flat_in_counts_divides_electrons():
+    assert (Image(np.ones((2, 2)), {"BUNIT": "electron"}) / Image(np.ones((2, 2)), {"BUNIT": "adu"})).unit == "electron"
+
+
+@pytest.mark.parametrize(
+    ("operand", "reason"),
+    [
+        (2.0 * units.electron, "electron"),
+        (np.ones((2, 2)) * units.electron, "electron"),
+        (np.ma.masked_greater([[1.0, 9.0], [1.0, 1.0]], 5.0), "masked array"),
+        (np.complex64(1j), "real numbers"),
+        (np.array([["a", "b"], ["c", "d"]]), "real numbers"),
+    ],
+)
+def test_operands_that_would_lose_their_meaning_are_refused(operand, reason):
+    image = Image(np.ones((2, 2)))
+    for attempt in (lambda: image * operand, lambda: operand * image):
+        with pytest.raises(ImageError, match=reason):
+            attempt()

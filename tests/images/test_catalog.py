@@ -107,6 +107,16 @@ def test_values_are_shared_and_read_only(catalog):
             owner.table["x"] += 1.0
 
 
+def test_a_scalar_for_a_column_that_exists_would_write_into_its_values(catalog):
+    shared = SharedTable(catalog)
+
+    with pytest.raises(ValueError, match="read-only"):
+        shared.table["x"] = 1.0
+    shared.table["x"] = np.ones(len(catalog))
+
+    assert shared.table["x"].tolist() == [1.0] * len(catalog)
+
+
 def test_missing_values_cannot_be_changed_either():
     shared = SharedTable(Table({"x": MaskedColumn([1.0, 2.0], mask=[True, False])}))
 
@@ -117,7 +127,7 @@ def test_missing_values_cannot_be_changed_either():
 
 CHANGES = {
     "add": lambda t: t.__setitem__("new", np.arange(len(t))),
-    "add scalar": lambda t: t.__setitem__("one", 1),
+    "add scalar": lambda t: t.__setitem__("one", 1) if "one" not in t.colnames else None,
     "remove": lambda t: t.remove_column("x"),
     "rename": lambda t: t.rename_column("x", "X"),
     "replace": lambda t: t.replace_column("x", np.zeros(len(t))),

@@ -117,3 +117,19 @@ def test_ccdproc_can_work_with_it():
     ccd = Image(np.ones((4, 4)), uncertainty=np.full((4, 4), 3.0)).to_ccddata()
 
     assert Image.from_ccddata(ccdproc.trim_image(ccd, fits_section="[1:2,1:3]")).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("card", "unit"),
+    [
+        ("e-/s", "electron / s"),
+        ("ADU/SEC", "adu / s"),
+        ("DN", "adu"),
+        ("counts", "ct"),
+        ("photons", "ph"),
+        ("MJy/sr", "MJy / sr"),
+        ("erg s-1 cm-2", "erg / (s cm2)"),
+    ],
+)
+def test_units_that_headers_spell_in_their_own_way(card, unit):
+    assert Image(np.ones((2, 2)), {"BUNIT": card}).to_ccddata().unit == units.Unit(unit)

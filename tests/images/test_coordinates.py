@@ -1,6 +1,9 @@
 """Pixels and the sky."""
 
+import logging
+import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -154,3 +157,23 @@ def test_the_wcs_follows_the_header():
     assert image.wcs.wcs.crval[0] == 10.0
     image.header["CRVAL1"] = 11.0
     assert image.wcs.wcs.crval[0] == 11.0
+
+
+def test_threads_leave_warnings_and_logging_as_they_were():
+    interval, filters, level = sys.getswitchinterval(), list(warnings.filters), logging.getLogger("astropy").level
+
+    def read(thread):
+        for step in range(40):
+            header = dict(zip(("CTYPE1", "CTYPE2"), ("RA---TAN", "DEC--TAN"), strict=True))
+            numbers = {"CRVAL1": thread + step / 100, "CRVAL2": 20.0, "CDELT1": -1e-4, "CDELT2": 1e-4}
+            assert Image(header=header | numbers).wcs is not None
+
+    try:
+        sys.setswitchinterval(1e-6)
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(read, range(8)))
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert warnings.filters == filters
+    assert logging.getLogger("astropy").level == level

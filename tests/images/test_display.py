@@ -173,3 +173,10 @@ def test_a_large_frame_is_shown_quickly():
     shown = picture(data)
     encoding = min(seconds(lambda: encode(shown, "jpeg")) for _ in range(5))
     assert min(seconds(image.to_jpeg) for _ in range(5)) < 3 * encoding
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (3, 0, 4)])
+def test_an_image_without_pixels_has_no_picture(shape):
+    for show in (Image(np.zeros(shape)).to_jpeg, Image(np.zeros(shape)).to_png):
+        with pytest.raises(ImageError, match="needs pixels"):
+            show()

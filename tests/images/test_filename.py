@@ -215,3 +215,10 @@ def test_names_are_joined_below_the_folder(tmp_path):
     for name in ("../x", "a/../../x", "/etc/passwd", "link/etc/passwd", "", ".", "a\0b"):
         with pytest.raises(ImageError):
             safe_join(tmp_path, name)
+
+
+def test_a_name_that_no_card_can_hold_is_given_back_whole():
+    image = Image(header={"OBJECT": "M31"})
+
+    assert image.format_filename("Sähne-{OBJECT}.fits") == "Sähne-M31.fits"
+    assert image.header["FNAME"] == "S?hne-M31.fits"

@@ -351,3 +351,68 @@ def test_geometry_leaves_its_input_alone():
     assert image.header.tostring() == before
     assert image.catalog["x"][0] == 1.0
     assert image.data.shape == (4, 4)
+
+
+@pytest.mark.parametrize(
+    "operation", [lambda i: i.crop(Section(2, 8, 1, 7)), lambda i: i.bin(2), lambda i: i.flip(x=True)]
+)
+def test_a_reference_pixel_that_the_header_leaves_out_moves_too(operation):
+    """Without CRPIX it is 0, by the standard."""
+    header = rotated_header(30, crpix=(0.0, 0.0))
+    short = {key: value for key, value in header.items() if not key.startswith("CRPIX")}
+    catalog = make_catalog(x=[3.0, 5.0], y=[4.0, 2.0])
+
+    moved, expected = (operation(Image(np.zeros((10, 10)), cards, catalog=catalog)) for cards in (short, header))
+
+    for image in (moved, expected):
+        assert image.header["CRPIX1"] == expected.header["CRPIX1"]
+        assert image.header["CRPIX2"] == expected.header["CRPIX2"]
+
+
+@pytest.mark.parametrize("method", ["mean", "sum"])
+@pytest.mark.parametrize("unit", ["adu", "electron"])
+def test_noise_from_gain_and_read_noise_is_right_after_binning(method, unit, rng):
+    """Simulated photons and readout: the scatter is what the cards of the binned image say."""
+    gain, read_noise, level = 2.0, 5.0, 400.0
+    electrons = rng.poisson(level, (600, 600)) + rng.normal(0, read_noise, (600, 600))
+    pixels = electrons / gain if unit == "adu" else electrons
+    image = Image(pixels, {"BUNIT": unit, "GAIN": gain, "EGAIN": gain, "RDNOISE": read_noise})
+
+    binned = image.bin(3, method=method)
+
+    if unit == "adu":
+        variance = binned.data.mean() / binned.gain + (binned.read_noise / binned.gain) ** 2
+    else:
+        variance = (level * 9 if method == "sum" else level / 9) + binned.read_noise**2
+    assert binned.data.var() == pytest.approx(variance, rel=0.03)
+    assert binned.header["GAIN"] == binned.header["EGAIN"]
+
+
+@pytest.mark.parametrize("saturation", [{"SATURATE": 50000.0}, {"DET-SATU": 100000.0}])
+@pytest.mark.parametrize(("method", "factor"), [("mean", 1), ("sum", 4)])
+def test_saturation_follows_binning(saturation, method, factor):
+    image = Image(np.ones((4, 4)), {"GAIN": 2.0, **saturation}).bin(2, method=method)
+
+    assert image.saturation == 50000 * factor
+
+
+def test_magnitudes_do_not_change_with_binning():
+    image = Image(np.full((4, 4), 100.0), {"ZEROPT": 25.0, "PEDESTAL": 10.0, "BKGLEVEL": 7.0})
+
+    for method in ("mean", "sum"):
+        binned = image.bin(2, method=method)
+        magnitude = binned.zero_point - 2.5 * np.log10(binned.data.sum())
+        assert magnitude == pytest.approx(25 - 2.5 * np.log10(1600.0))
+    assert (binned.pedestal, binned.header["BKGLEVEL"]) == (40.0, 28.0)
+
+
+def test_a_gain_that_is_a_word_or_a_setting_stays_when_binning():
+    assert Image(np.ones((4, 4)), {"GAIN": "high"}).bin(2).header["GAIN"] == "high"
+    binned = Image(np.ones((4, 4)), {"GAIN": 120, "EGAIN": 0.25}).bin(2)
+    assert (binned.header["GAIN"], binned.gain) == (120, 1.0)
+
+
+def test_binning_by_a_whole_float_and_shifting_by_nan():
+    assert Image(np.ones((4, 4))).bin(2.0).shape == (2, 2)  # type: ignore[arg-type]
+    with pytest.raises(ImageError, match="whole pixels"):
+        Image(np.ones((4, 4))).shift(float("nan"), 0)  # type: ignore[arg-type]

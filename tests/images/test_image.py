@@ -125,6 +125,39 @@ def test_after_editing_pixels_are_read_only_again(image):
     assert not pixels.flags.writeable
 
 
+def test_a_slice_that_outlives_the_editing_writes_nowhere():
+    image = Image(np.zeros((3, 4), np.float32))
+    with image.edit("data") as pixels:
+        for row in pixels:
+            row[0] = 1.0
+    row[:] = 7.0
+
+    assert image.data.tolist() == [[1.0, 0.0, 0.0, 0.0]] * 3
+    assert not image.data.flags.writeable
+
+
+@pytest.mark.parametrize("duplicate", [Image.copy, lambda i: i.replace(header={"A": 1}), lambda i: i.flip().copy()])
+def test_a_copy_made_while_editing_does_not_see_what_follows(duplicate):
+    image = Image(np.zeros((2, 2), np.float32))
+    with image.edit("data") as pixels:
+        pixels[0, 0] = 1.0
+        twin = duplicate(image)
+        pixels[:] = 7.0
+
+    assert twin.data.tolist() == [[1.0, 0.0], [0.0, 0.0]]
+    assert image.data.tolist() == [[7.0, 7.0], [7.0, 7.0]]
+
+
+def test_assigning_a_plane_while_it_is_edited_wins():
+    image = Image(np.zeros((2, 2), np.float32))
+    with image.edit("data") as pixels:
+        view = pixels[0]
+        image.data = np.ones((2, 2), np.float32)
+        view[:] = 7.0
+
+    assert image.data.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
 def test_editing_the_catalogue(image):
     twin = image.copy()
     with image.edit("catalog") as table:
@@ -246,6 +279,16 @@ def test_types_of_pixels(given, kept):
 def test_what_is_no_image_is_refused(data):
     with pytest.raises(ImageError, match="data"):
         Image(data)
+
+
+def test_a_unit_that_numpy_would_drop_is_refused():
+    from astropy import units as u
+
+    with pytest.raises(ImageError, match="BUNIT"):
+        Image(np.ones((2, 2)) * u.electron)
+    image = Image(np.ones((2, 2)))
+    with pytest.raises(ImageError, match="uncertainty has the unit"):
+        image.uncertainty = np.ones((2, 2)) * u.electron
 
 
 def test_masks_are_bool_or_flags():

@@ -275,3 +275,9 @@ def test_a_misspelt_property_is_corrected():
         pass
     with pytest.raises(ValueError, match="unknown property"):
         keyword_for(fits.Header(), "nothing like it")
+
+
+@pytest.mark.parametrize("gain", [0.0, -1.0])
+def test_a_saturation_in_electrons_needs_a_gain(gain):
+    with pytest.raises(ImageError, match="DET-SATU is in electrons"):
+        _ = Image(header={"DET-SATU": 1000.0, "DET-GAIN": gain}).saturation

@@ -112,5 +112,5 @@ def test_problems_are_reported_with_their_line():
     assert lines[0].startswith(
         "photometry.yaml:2:3: steps.1 (SaveCatalog): reads catalog, which no earlier step writes"
     )
-    assert lines[1].startswith("photometry.yaml:6:9: steps.2.chains.a.1 (SepPhotometry): reads catalog.x, which no")
+    assert lines[1].startswith("photometry.yaml:6:9: steps.2.chains.a.1 (SepPhotometry): reads catalog.x and ")
     assert parse_pipeline(text, check=False).steps

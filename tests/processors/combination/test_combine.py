@@ -221,7 +221,8 @@ def test_damaged_file_is_named(files, tmp_path):
     [
         ({"method": "median"}, {"method": "median"}),
         ({"method": "mean"}, {"method": "average"}),
-        ({"rounds": 1}, {"method": "average", "sigma_clip": True, "sigma_clip_func": "median", "sigma_clip_dev_func": "mad_std"}),
+        ({"rounds": 1},
+         {"method": "average", "sigma_clip": True, "sigma_clip_func": "median", "sigma_clip_dev_func": "mad_std"}),
         ({"rounds": 1, "center": "mean", "deviation": "std", "sigma_low": 1.5, "sigma_high": 1.5},
          {"method": "average", "sigma_clip": True, "sigma_clip_func": "mean", "sigma_clip_dev_func": "std",
           "sigma_clip_low_thresh": 1.5, "sigma_clip_high_thresh": 1.5}),

@@ -250,3 +250,26 @@ def test_it_is_found_by_name_and_survives_yaml():
 
     assert find_processor("SepSourceDetection") is SepSourceDetection
     assert SepSourceDetection.model_validate(detect.model_dump(mode="json")) == detect
+
+
+@pytest.mark.parametrize(("unit", "gain"), [("adu", 1.0), ("electron", 2.0), ("e-", 2.0)])
+def test_a_saturation_level_in_counts_is_compared_in_the_unit_of_the_pixels(run, unit, gain):
+    cards = {"SATURATE": 160.0, "GAIN": gain, "BUNIT": unit}
+
+    catalog = run(SepSourceDetection(), Image(four_moffats().data * gain, cards)).catalog
+
+    flagged = (catalog["flags"] & int(SourceFlag.SATURATED)) != 0
+    assert flagged.tolist() == [True, False, False, True]  # peaks, with the sky: 205, 155, 75, 215 adu
+
+
+def test_a_rate_is_compared_with_no_saturation_level(run):
+    image = Image(four_moffats().data, {"SATURATE": 160.0, "BUNIT": "adu/s"})
+
+    assert not (run(SepSourceDetection(), image).catalog["flags"] & int(SourceFlag.SATURATED)).any()
+
+
+def test_a_sky_level_that_is_no_number_is_named(run):
+    image = Image(four_moffats().data, {"SATURATE": 160.0, "BKGLEVEL": "dark"})
+
+    with pytest.raises(ImageError, match="BKGLEVEL"):
+        run(SepSourceDetection(), image)
