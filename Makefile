@@ -1,4 +1,4 @@
-# make demo    simulated frames of the sky, through a chain, into catalogues, pictures and a report
+# make demo    a simulated raw night, into masters, catalogues, light curves and a report
 # make test    all tests
 # make lint    format, style, types, direction of the imports
 # make bench   all measurements, into benchmarks/RESULTS.md    (ARGS=--quick: the short form)
@@ -28,7 +28,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	@echo "Running the tests; the last line sums them up."
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/installed-test $(VENV)/installed-lint typing
 	$(BIN)/ruff format --check --quiet $(CODE) || { echo "Run: $(BIN)/ruff format $(CODE)"; exit 1; }

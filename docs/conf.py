@@ -21,9 +21,14 @@ extensions = [
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"
+INCLUDED = (
+    "catalog_columns", "keywords", "flags", "formats", "chains", "rules", "library_keys", "comparison_limits",
+    "frame_rules", "night_settings",
+)  # fmt: skip
+"""Generated pages that are parts of others."""
 exclude_patterns = [
     "_build",
-    *(f"generated/{name}.md" for name in ("catalog_columns", "keywords", "flags", "formats", "chains", "rules")),
+    *(f"generated/{name}.md" for name in INCLUDED),
 ]
 
 autodoc_member_order = "bysource"

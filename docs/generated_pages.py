@@ -1,9 +1,11 @@
 """Sphinx extension: pages that are written from the code, so that nothing is said twice.
 
 Before Sphinx reads the sources, it writes into ``docs/generated``: the catalogue columns, the header keywords, the
-pixel flags, the file formats, the built-in chains and the reference of all processors with their parameters.
+pixel flags, the file formats, the built-in chains, what the calibration library compares, the rules for the types of
+raw frames, the settings of a night, and the reference of all processors with their parameters.
 """
 
+import dataclasses
 import inspect
 import json
 from pathlib import Path
@@ -91,6 +93,54 @@ def rules() -> str:
     return table(
         ("rule", "what is tried"), [(code(name), text.strip().partition("\n\n")[0]) for name, text in checks()]
     )
+
+
+def library_keys() -> str:
+    """What must be equal for a master to belong to a frame."""
+    from etendue.images.keywords import KEYWORDS
+    from etendue.processors.calibration.library import DEFAULT_KEYS
+
+    def told(key: str, tolerance: float | None) -> str:
+        return code(key) + (f" ± {tolerance:g} {KEYWORDS[key].unit}" if tolerance else "")
+
+    rows = [
+        (code(kind), ", ".join(told(key, tolerance) for key, tolerance in keys.items()))
+        for kind, keys in DEFAULT_KEYS.items()
+    ]
+    return table(("master", "equal"), rows)
+
+
+def comparison_limits() -> str:
+    """How far a new master may differ from the last one of its kind."""
+    from numpydoc.docscrape import NumpyDocString
+
+    from etendue.processors.combination import Limits
+
+    described = {item.name: " ".join(item.desc) for item in NumpyDocString(inspect.getdoc(Limits) or "")["Attributes"]}
+    rows = [(code(field.name), field.default, described[field.name]) for field in dataclasses.fields(Limits)]
+    return table(("limit", "value", "of what"), rows)
+
+
+def frame_rules() -> str:
+    """The rules that tell the type of a raw frame, in their order."""
+    from etendue.pipeline.night.frame_types import RULES
+
+    def told(tests: Any) -> str:
+        words = list(tests) if isinstance(tests, list | tuple) else [tests]
+        return ", ".join(code(str(word)) for word in words[:6]) + (" …" if len(words) > 6 else "")
+
+    rows = [
+        (str(rule.type), "; ".join(f"{name.replace('_', ' ')} {told(tests)}" for name, tests in rule.when.root.items()))
+        for rule in RULES
+    ]
+    return table(("type", "if"), rows)
+
+
+def night_settings() -> str:
+    """The keys of the section `night` of a chain."""
+    from etendue.pipeline.night import NightSettings
+
+    return parameters(NightSettings)
 
 
 def type_of(schema: dict[str, Any]) -> str:
@@ -184,6 +234,10 @@ PAGES = {
     "formats.md": file_formats,
     "chains.md": chains,
     "rules.md": rules,
+    "library_keys.md": library_keys,
+    "comparison_limits.md": comparison_limits,
+    "frame_rules.md": frame_rules,
+    "night_settings.md": night_settings,
     "processors.md": processor_reference,
 }
 

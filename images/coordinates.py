@@ -118,7 +118,8 @@ def pixel_scale(header: "fits.Header") -> float | None:
     """Side of a pixel on the sky [arcsec/px]: the square root of its area, so that it does not depend on rotation.
 
     A CD matrix goes before PC and CDELT. Where the header speaks of the first axis only, pixels are taken as square.
-    None where the header says nothing, or its axes are not celestial.
+    None where the header says nothing, or its axes are not celestial; also where CDELT is 1 or more without a CTYPE,
+    as in many raw frames: that counts pixels, not degrees.
 
     Raises
     ------
@@ -134,6 +135,8 @@ def pixel_scale(header: "fits.Header") -> float | None:
     (a, b), (c, d) = matrix
     area = abs(a * d - b * c)
     scale = math.sqrt(area) if area > 0 else max(math.hypot(a, c), math.hypot(b, d))
+    if not ctype and scale >= 1 and not any(key.startswith(("CD1_", "CD2_", "CUNIT")) for key in header):
+        return None
     unit = ARCSEC.get(str(card_value(header, "CUNIT1") or "deg").strip().lower(), 3600.0)
     return scale * unit or None
 

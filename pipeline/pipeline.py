@@ -30,6 +30,10 @@ PLANES_OF_FILES = ("data", "mask", "uncertainty", "raw", "catalog", "header")
 """What a chain may expect of its files."""
 
 
+def _or_one_card(schema: dict[str, Any]) -> None:
+    schema["additionalProperties"] = {"anyOf": [{"type": "string"}, schema["additionalProperties"]]}
+
+
 class Pipeline(Processor):
     """Several steps in a row. It is a processor: chains nest, and whatever works for one works for the other."""
 
@@ -37,7 +41,9 @@ class Pipeline(Processor):
 
     name: str = Field("", description="name of the chain")
     description: str = Field("", description="what the chain does, in a sentence")
-    keywords: dict[str, list[str]] = Field({}, description="further header keywords: {exposure_time: [XPOSURE]}")
+    keywords: dict[str, list[str]] = Field(
+        {}, description="further header keywords: {exposure_time: [XPOSURE]}", json_schema_extra=_or_one_card
+    )
     read: dict[str, Any] = Field({}, description="how files are read: options of the reader, for example a FITS layout")
     expects: frozenset[str] = Field(
         frozenset(), description="what the files bring beside data and header: mask, uncertainty, catalog …"

@@ -117,8 +117,8 @@ def product_path(name: str | Path, *, overwrite: bool = True) -> Path:
     Raises
     ------
     ImageError
-        The name leads outside the output folder, is that of a raw file, belongs to another image of this run,
-        or exists and may not be overwritten.
+        A relative name leads outside the output folder, or the name is that of a raw file, belongs to another image
+        of this run, or exists and may not be overwritten.
     """
     context = current_run()
     root = context.output.resolve()

@@ -73,7 +73,9 @@ class Processor(BaseModel):
         def __init__(self, **parameters: Any) -> None:
             for name in parameters.keys() - type(self).model_fields.keys():
                 near = difflib.get_close_matches(name, type(self).model_fields, n=1)
-                hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(type(self).model_fields) or 'none'}"
+                hint = (
+                    f"did you mean '{near[0]}'?" if near else f"it has {', '.join(type(self).model_fields) or 'none'}"
+                )
                 raise TypeError(f"{type(self).__name__} has no parameter '{name}'; {hint}")
             super().__init__(**parameters)
 
@@ -106,6 +108,8 @@ class Processor(BaseModel):
         Image or None
             A new image, or None if this image ends here.
         """
+        if not isinstance(image, Image):
+            raise TypeError(f"{type(self).__name__} takes an Image, not {type(image).__name__}; make one: Image(array)")
         arguments = (image,)
         if self.sequential:
             if state is None:

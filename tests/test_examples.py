@@ -15,6 +15,7 @@ EXAMPLES = {
     "own_processor.py": r"FlagBright: \{'limit': 30\.0\}",
     "chain_in_yaml.py": r"field_0003\.fits: field_0003\.png, field_0003_cat\.ecsv",
     "look_at_an_image.py": r"field\.png: 384 x 256",
+    "reduce_a_night.py": r"raw 0\.[789]\d, calibrated (0\.99|1\.0[01])",
 }
 
 

@@ -153,6 +153,12 @@ def scan(content: Content) -> list[Hdu]:
             )
         hdus.append(hdu)
         position = start + -(-hdu.length // BLOCK) * BLOCK
+    if position > content.size and any("ETDTYPE" in hdu.values for hdu in hdus):
+        # Others forget to fill the last block; Etendue does not, so what came after it is lost as well.
+        raise ImageError(
+            f"{content.name}: truncated: the block of {hdus[-1].label} ends at byte {position}, "
+            f"the file at byte {content.size}"
+        )
     return hdus
 
 

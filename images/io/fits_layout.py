@@ -7,6 +7,7 @@ In YAML, or as the options of :func:`~etendue.images.io.fits_reader.read_fits`::
     uncertainty: {file: {replace: _ooi_, by: _oow_}, kind: inverse_variance}
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -78,6 +79,11 @@ class CompanionFile(BaseModel):
                 f"{image}: no companion file: its name does not contain {self.replace!r} to be replaced by {self.by!r}"
             )
         return image.with_name(name)
+
+    def belongs_to_an_image(self, path: Path) -> bool:
+        """Whether a file is the companion of an image that lies beside it."""
+        name = path.name.replace(self.by, self.replace) if self.by else path.name
+        return name != path.name and path.with_name(name).exists()
 
 
 class DataPart(_Part):
@@ -228,6 +234,13 @@ def fits_layout(layout: Any = None, **parts: Any) -> FitsLayout:
     except ValidationError as error:
         problems = "; ".join(dict.fromkeys(filter(None, map(_in_words, error.errors()))))
         raise ImageError(f"wrong description of the FITS layout: {problems}") from error
+
+
+def companion_files(options: Mapping[str, Any]) -> list[CompanionFile]:
+    """The files beside an image that the options of a reader speak of."""
+    parts = {name: options[name] for name in ("layout", "mask", "uncertainty") if name in options}
+    layout = fits_layout(**parts)
+    return [part.file for part in (layout.mask, layout.uncertainty) if part and part.file is not None]
 
 
 def _in_words(error: ErrorDetails) -> str:

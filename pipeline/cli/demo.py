@@ -116,6 +116,7 @@ def _what_lies_where(night: Path, reduced: Path, chain: Path, report: Path) -> s
         + first("masters", (reduced / "masters").glob("*.fits"))
         + first("images", (reduced / "reduced").glob("*_reduced.fits"))
         + first("catalogues", (reduced / "reduced").glob("*_cat.fits"))
+        + first("pictures", (reduced / "reduced").glob("*.jpg"))
         + first("light curves", (reduced / "light_curves").glob("*.ecsv"))
         + f"  {'report':<14}{report}\n"
         f"Next, a night of yours:\n  etendue reduce NIGHT/ -o reduced/ --workers 2"

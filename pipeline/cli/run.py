@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .arguments import ChainArgument, JsonOption, SetOption, VarOption, byte_size, duration, load_chain
+from .arguments import (
+    ChainArgument,
+    JsonOption,
+    SetOption,
+    VarOption,
+    byte_size,
+    duration,
+    know_local_modules,
+    load_chain,
+)
 from .terminal import console, plural, print_json, progress_console
 
 if TYPE_CHECKING:
@@ -54,7 +63,7 @@ def run(
     chain = load_chain(pipeline, settings, variables)
     budget = None if memory is None else byte_size(memory)
     limit = None if timeout is None else duration(timeout, "--timeout")
-    paths = find_images(images, output=output)
+    paths = find_images(images, output=output, read=chain.read)
     prepare_output(output)
     page = report_to or (output / REPORT if report else None)
     if page is not None:
@@ -96,6 +105,7 @@ def replay(
     if source is not None and not source.is_dir():
         require_file(source)
     prepare_output(output)
+    know_local_modules()
     recipe = recipe_of(product)
     out = console(stderr=as_json)
     out.print(f"{product.name}: {plural(len(recipe.steps), 'step')} again", soft_wrap=True)

@@ -15,17 +15,21 @@ from ...images import Header, Image, ImageError
 from ...images.io.fits_reader import read_fits_header
 from ...processors.calibration import Calibration
 from ...processors.calibration.library import CalibrationLibrary, Kind, MasterEntry
-from ...processors.combination.bad_pixels import bad_pixel_map
+from ...processors.combination.bad_pixels import bad_pixel_map, warm_pixels
 from ...processors.combination.comparison import compare_masters, judged
 from ...processors.combination.masters import dark_current, master_bias, master_dark, master_flat
 from ...processors.combination.preparation import Preparation
 from ..step import distribution_of, explain
+from .frame_types import FrameType
 from .groups import Group, groups_of, setup_words
 from .settings import NightSettings
 from .sorting import Setup, SortedNight
 
 FINGERPRINT = "ETMADE"
 """Card of a master that holds a hash of all that it was made from, so that it is not made twice."""
+
+FEWEST_OF_A_SERIES, MOST_OF_A_SERIES = 7, 30
+"""Science frames from which a map of warm pixels is made."""
 
 SAID = "comparison: "
 """Before each line of a master's HISTORY that tells what the comparison with the last one found."""
@@ -131,7 +135,10 @@ class MasterBuilder:
             with ThreadPoolExecutor(max(1, min(self.workers, len(stage))), "etendue-masters") as threads:
                 done = list(threads.map(lambda group: self._one(group, night.date, words), stage))
             built += done
-        return built + self._derived(night, groups, built, words)
+        built += self._derived(night, groups, built, words)
+        if self.settings.bad_pixels and self.calibration.bad_pixels is None:
+            built += self._warm_pixels(night, built, words)
+        return built
 
     # --- one master ---------------------------------------------------------------------------------------------
 
@@ -224,6 +231,31 @@ class MasterBuilder:
                 make = partial(bad_pixel_map, dark=dark, flat=flat)
                 derived.append(self._from_masters("bad_pixels", "bad pixels", name, sources, make))
         return derived
+
+    def _warm_pixels(
+        self, night: SortedNight, built: Sequence[NightMaster], words: dict[Setup, str]
+    ) -> list[NightMaster]:
+        """Where neither the night nor the library has a map of bad pixels: one from science frames that drift."""
+        made = []
+        known = {frame for master in built if master.kind == "bad_pixels" for frame in master.frames}
+        science = night.of(FrameType.SCIENCE)
+        for setup in dict.fromkeys(frame.setup for frame in science):
+            frames = [frame for frame in science if frame.setup == setup]
+            if known or len(frames) < FEWEST_OF_A_SERIES or self._has_map(frames[0].header):
+                continue
+            step = max(1, len(frames) // MOST_OF_A_SERIES)
+            paths = tuple(frame.path for frame in frames[::step])
+            name = _file_name("bad_pixels", "series", night.date, words.get(setup, ""))
+            make = partial(warm_pixels, paths, preparation=self.preparation, memory=self.settings.memory)
+            made.append(self._from_masters("bad_pixels", "bad pixels", name, paths, make))
+        return made
+
+    def _has_map(self, header: Header) -> bool:
+        try:
+            self.library.find("bad_pixels", header, max_age=self.calibration.max_age)
+        except ImageError:
+            return False
+        return True
 
     def _from_masters(self, kind: Kind, label: str, name: str, sources: Sequence[Path], make: Made) -> NightMaster:
         frames = tuple(sources)

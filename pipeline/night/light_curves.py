@@ -23,7 +23,7 @@ LEAST_CHI2, LEAST_STEADINESS = 6.0, 1.8
 """A star that differs from a constant one by less than this is not called variable."""
 
 MATCH_RADIUS = 4.0
-"""Largest distance of a target from the star that it is taken for [arcsec]."""
+"""Largest distance of a target from the star that it is taken for [arcsec; px where there are no coordinates]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class LightCurve:
     is_target : bool
         It was asked for; the others are here because they vary.
     x, y : float
-        On the frame with the most sources [px].
+        On the reference frame, which is the one with the most sources [px].
     ra, dec : float or None
         On the sky [deg].
     times : list of datetime
@@ -125,7 +125,8 @@ def light_curves(
     frames : sequence of Frame
         What was found on the frames of a night.
     targets : mapping of str to (float, float)
-        Name, right ascension and declination [deg] of stars that are wanted in any case.
+        Name, right ascension and declination [deg] of stars that are wanted in any case; for frames without celestial
+        coordinates, column and row on the first frame [px].
     variables : int
         How many of the most variable stars are added.
 
@@ -152,10 +153,11 @@ def light_curves(
             notes.append(f"no light curves of {what}: {error}")
     wanted = dict(targets or {})
     found = sorted((star for m in measured for star in _variable_stars(m)), key=lambda star: -star[0])
+    on_sky = all(m.stars.ra is not None for m in measured)
     others: dict[str, tuple[float, float]] = {}
     for _, name, place in found:
         known = (*wanted.values(), *others.values())
-        if len(others) < variables and not any(_is_near(place, other) for other in known):
+        if len(others) < variables and not any(_is_near(place, other, on_sky=on_sky) for other in known):
             others[name] = place
     for m in measured:
         for name, place in (wanted | others).items():
@@ -269,17 +271,22 @@ def _best_aperture(stars: Series) -> tuple[Ensemble, int]:
     ValueError
         There are too few comparison stars.
     """
-    best: tuple[float, Ensemble, int] | None = None
+    found: list[tuple[float, int, Ensemble]] = []
+    refused: ValueError | None = None
     for k in range(len(stars.apertures)):
         flux, error = stars.flux[k], stars.error[k]
         bright = (_median(flux) > BRIGHT * _median(error)) & ~stars.saturated
-        ensemble = ensemble_photometry(flux, error, bright)
+        try:
+            ensemble = ensemble_photometry(flux, error, bright)
+        except ValueError as reason:
+            refused = reason  # wide apertures hold masked pixels on most frames
+            continue
         spread = 1.4826 * _median(np.abs(ensemble.relative - 1))[ensemble.comparison]
-        quality = float(np.median(np.sort(spread)[: max(5, spread.size // 2)]))
-        if best is None or quality < best[0]:
-            best = quality, ensemble, k
-    assert best is not None
-    return best[1], best[2]
+        found.append((float(np.median(np.sort(spread)[: max(5, spread.size // 2)])), k, ensemble))
+    if not found:
+        raise refused or ValueError("there are no fluxes")
+    _, k, ensemble = min(found, key=lambda one: one[:2])
+    return ensemble, k
 
 
 def _with_floor(ensemble: Ensemble) -> np.ndarray:
@@ -301,22 +308,23 @@ def _check_star(star: int, m: Measured) -> int:
 
 
 def _place(stars: Series, star: int) -> tuple[float, float]:
-    """Right ascension and declination [deg]; where they are not known, the pixel."""
+    """Right ascension and declination [deg]; where they are not known, the pixel on the first frame."""
     if stars.ra is None or stars.dec is None:
-        return float(stars.x[star]), float(stars.y[star])
+        return float(stars.x[star] + stars.shifts[0, 0]), float(stars.y[star] + stars.shifts[0, 1])
     return float(stars.ra[star]), float(stars.dec[star])
 
 
-def _is_near(place: tuple[float, float], other: tuple[float, float]) -> bool:
+def _is_near(place: tuple[float, float], other: tuple[float, float], *, on_sky: bool) -> bool:
+    if not on_sky:
+        return float(np.hypot(place[0] - other[0], place[1] - other[1])) <= MATCH_RADIUS
     east = (place[0] - other[0] + 180) % 360 - 180
-    distance = np.hypot(east * np.cos(np.radians(np.clip(other[1], -90, 90))), place[1] - other[1])
-    return float(distance) * 3600 <= MATCH_RADIUS
+    return 3600 * float(np.hypot(east * np.cos(np.radians(other[1])), place[1] - other[1])) <= MATCH_RADIUS
 
 
 def _star_at(stars: Series, ra: float, dec: float) -> int | None:
-    """The star at a position on the sky; without coordinates, at a pixel."""
+    """The star at a position on the sky; without coordinates, at a pixel of the first frame."""
     if stars.ra is None or stars.dec is None:
-        distance = np.hypot(stars.x - ra, stars.y - dec)
+        distance = np.hypot(stars.x + stars.shifts[0, 0] - ra, stars.y + stars.shifts[0, 1] - dec)
     else:
         east = (stars.ra - ra + 180) % 360 - 180
         distance = 3600 * np.hypot(east * np.cos(np.radians(dec)), stars.dec - dec)
@@ -329,7 +337,8 @@ def _star_at(stars: Series, ra: float, dec: float) -> int | None:
 def _name(stars: Series, star: int) -> str:
     """``J100023.4+021203``, or the pixel where there are no coordinates."""
     if stars.ra is None or stars.dec is None:
-        return f"x{stars.x[star]:.0f}y{stars.y[star]:.0f}"
+        x, y = _place(stars, star)
+        return f"x{x:.0f}y{y:.0f}"
     tenths = round(float(stars.ra[star]) % 360 / 15 * 36000)
     seconds = round(abs(float(stars.dec[star])) * 3600)
     hours, minutes = divmod(tenths // 600, 60)
@@ -344,7 +353,7 @@ def _median(values: np.ndarray) -> np.ndarray:
 
 
 def write_light_curves(curves: Sequence[LightCurve], folder: Path) -> list[Path]:
-    """Write each curve as a table ``NAME_FILTER.ecsv``.
+    """Write each curve as a table ``NAME_FILTER.ecsv``; tables of an earlier run that are not made again are removed.
 
     Raises
     ------
@@ -358,4 +367,6 @@ def write_light_curves(curves: Sequence[LightCurve], folder: Path) -> list[Path]
         folder.mkdir(parents=True, exist_ok=True)
         write_table(curve.table(), path, overwrite=True)
         written.append(path)
+    for path in set(folder.glob("*.ecsv")) - set(written):
+        path.unlink()
     return written

@@ -32,7 +32,11 @@ class NightSettings(BaseModel):
     bad_pixels: bool = Field(True, description="make a map of bad pixels from the night's darks and flats")
     memory: PositiveFloat = Field(500.0, description="memory for the combination of frames [MB]")
     targets: dict[str, Annotated[tuple[float, float], Field(description="right ascension and declination [deg]")]] = (
-        Field({}, description="stars whose light curves are drawn: name and position (ICRS) [deg]")
+        Field(
+            {},
+            description="stars whose light curves are drawn: name and position (ICRS) [deg]; "
+            "where frames have no coordinates, the pixel on the first frame",
+        )
     )
     variables: NonNegativeInt = Field(4, description="light curves of so many of the most variable stars are drawn")
 

@@ -17,8 +17,9 @@ LARGEST_SHIFT = 400.0
 BIN = 3.0
 """Side of the cells in which differences of positions are counted [px]."""
 
-SPOILED = int(SourceFlag.SATURATED | SourceFlag.TRUNCATED | SourceFlag.APERTURE_TRUNCATED | SourceFlag.APERTURE_MASKED)
-"""Flags of sources whose flux is not that of the whole star."""
+SPOILED = int(SourceFlag.SATURATED | SourceFlag.TRUNCATED)
+SPOILED_APERTURE = int(SourceFlag.APERTURE_TRUNCATED | SourceFlag.APERTURE_MASKED | SourceFlag.APERTURE_EMPTY)
+"""Flags of sources, and of apertures, whose flux is not that of the whole star."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Series:
         The K columns that the fluxes are from.
     saturated : (N,) bool array
         Stars that are saturated on a frame.
+    shifts : (T, 2) array
+        By how much each frame is shifted against the reference, beyond what coordinates on the sky say [px].
     """
 
     x: np.ndarray
@@ -47,6 +50,7 @@ class Series:
     error: np.ndarray
     apertures: tuple[str, ...]
     saturated: np.ndarray
+    shifts: np.ndarray
 
 
 def make_series(catalogs: Sequence[Table], *, tolerance: float = 2.5) -> Series:
@@ -77,13 +81,14 @@ def make_series(catalogs: Sequence[Table], *, tolerance: float = 2.5) -> Series:
     flux = np.full((len(apertures), count, frames), np.nan)
     error = np.full_like(flux, np.nan)
     saturated = np.zeros(count, dtype=bool)
+    shifts = np.zeros((frames, 2))
     order = np.argsort(-_brightness(reference))[:BRIGHTEST]
     for t, (catalog, place) in enumerate(zip(catalogs, places, strict=True)):
         if not len(catalog):
             continue
         own = np.argsort(-_brightness(catalog))[:BRIGHTEST]
-        shifted = place - shift_between(base[order], place[own])
-        distance, near = KDTree(shifted).query(base, distance_upper_bound=tolerance)
+        shifts[t] = shift_between(base[order], place[own])
+        distance, near = KDTree(place - shifts[t]).query(base, distance_upper_bound=tolerance)
         claimed = np.bincount(near, minlength=len(catalog) + 1)[: len(catalog)]
         for source in np.flatnonzero(claimed > 1):  # of two stars that claim one source, the nearer has it
             claims = np.flatnonzero(near == source)
@@ -96,7 +101,7 @@ def make_series(catalogs: Sequence[Table], *, tolerance: float = 2.5) -> Series:
             good = (flags & SPOILED) == 0
             number = column.rpartition("_")[2]
             if f"flags_aper_{number}" in catalog.colnames:
-                good &= (np.asarray(catalog[f"flags_aper_{number}"])[rows] & SPOILED) == 0
+                good &= (np.asarray(catalog[f"flags_aper_{number}"])[rows] & SPOILED_APERTURE) == 0
             flux[k, found, t] = np.where(good, _values(catalog, column)[rows], np.nan)
             error[k, found, t] = np.where(good, _values(catalog, error_column(column))[rows], np.nan)
     sky = {"ra", "dec"} <= set(reference.colnames)
@@ -109,6 +114,7 @@ def make_series(catalogs: Sequence[Table], *, tolerance: float = 2.5) -> Series:
         error,
         apertures,
         saturated,
+        shifts,
     )
 
 

@@ -269,12 +269,9 @@ def _shown_master(master: "NightMaster") -> ShownMaster:
         facts.append(("bad pixels", f"{100 * numbers['bad_fraction']:.2g} %"))
     if master.compared_with is not None:
         facts.append(("compared with", master.compared_with.name))
-    names = f"{len(master.frames)} {'masters' if _is_derived(master) else 'frames'}" if master.frames else ""
+    derived = any(path.parent == master.path.parent for path in master.frames) if master.path else False
+    names = f"{len(master.frames)} {'masters' if derived else 'frames'}" if master.frames else ""
     return ShownMaster(master, _master_picture(master), facts, names)
-
-
-def _is_derived(master: "NightMaster") -> bool:
-    return master.kind == "bad_pixels" or master.label == "dark current"
 
 
 def _master_picture(master: "NightMaster") -> str:
@@ -291,9 +288,9 @@ def _master_picture(master: "NightMaster") -> str:
         seen = np.zeros((height * factor, width * factor), dtype=bool)
         seen[: data.shape[0], : data.shape[1]] = data != 0
         blocks = seen.reshape(height, factor, width, factor).any(axis=(1, 3))
-        content = picture(blocks.astype(np.float32), vmin=0.0, vmax=1.0)
+        content = picture(np.asarray(blocks, dtype=np.float32), vmin=0.0, vmax=1.0)
     else:
-        content = picture(np.atleast_2d(downsample(data, PICTURE_SIDE)), low=0.5, high=99.5)
+        content = picture(downsample(data, PICTURE_SIDE), low=0.5, high=99.5)
     return "data:image/jpeg;base64," + base64.b64encode(encode(content, "jpeg", quality=82)).decode()
 
 

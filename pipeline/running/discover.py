@@ -1,15 +1,19 @@
 """Find the frames that a person means by files and folders."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ...images.io import image_suffixes
+from ...images.io.fits_layout import companion_files
 from ..errors import ConfigError
 from .journal import RUN_FOLDER, earlier_products
 
 
-def find_images(paths: Iterable[str | Path] | str | Path, *, output: Path | None = None) -> list[Path]:
+def find_images(
+    paths: Iterable[str | Path] | str | Path, *, output: Path | None = None, read: Mapping[str, Any] | None = None
+) -> list[Path]:
     """The image files that are named, and those in the folders that are named.
 
     The order of the arguments is kept; within a folder (searched to the bottom) files are sorted by name. A file
@@ -23,6 +27,9 @@ def find_images(paths: Iterable[str | Path] | str | Path, *, output: Path | None
         Files and folders.
     output : Path
         Where products will go: what earlier runs wrote there is not taken for input.
+    read : mapping
+        Options of the reader. In folders, files that it reads as mask or uncertainty of an image beside them are
+        no images of their own.
 
     Returns
     -------
@@ -37,10 +44,15 @@ def find_images(paths: Iterable[str | Path] | str | Path, *, output: Path | None
     found: dict[Path, Path] = {}
     problems: list[str] = []
     products = earlier_products(output) if output is not None else frozenset()
+    companions = companion_files(read) if read else []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         path = Path(path)
         if path.is_dir():
-            frames = [frame for frame in _frames_below(path) if frame.resolve() not in products]
+            frames = [
+                frame
+                for frame in _frames_below(path)
+                if frame.resolve() not in products and not any(c.belongs_to_an_image(frame) for c in companions)
+            ]
             if not frames:
                 problems.append(f"{path}: no frames in this folder; known suffixes are {', '.join(image_suffixes())}")
             for frame in frames:

@@ -13,10 +13,13 @@ from ...images.provenance import Activity, InputFile
 from ...processors import UnknownProcessorError
 from ..errors import ConfigError
 from ..pipeline import Pipeline
-from ..step import Step
+from ..step import Retry, Step
 from .one_image import READ
 from .results import Results
 from .run import run_pipeline
+
+PATIENCE = Retry(attempts=3)
+"""Records tell no policies, and what depends on a network may need more than one attempt as it did before."""
 
 
 def recipe_of(product: str | Path) -> Pipeline:
@@ -45,9 +48,8 @@ def recipe_of(product: str | Path) -> Pipeline:
         if activity.processor == READ or activity.outcome != "done":
             continue
         try:
-            steps.append(
-                Step.model_validate({"class": activity.processor, **activity.parameters, "name": activity.step})
-            )
+            step = {"class": activity.processor, **activity.parameters, "name": activity.step, "retry": PATIENCE}
+            steps.append(Step.model_validate(step))
         except (UnknownProcessorError, ValidationError) as error:
             problems.append(f"{product}: step {activity.step} cannot be made again: {error}")
             continue

@@ -20,7 +20,8 @@ from typing import Any, Literal
 
 import psutil
 
-from ...images import Image
+from ...images import Image, ImageError
+from ...images.io import check_read_options
 from ...processors.context import claim_product
 from ..errors import ConfigError
 from ..pipeline import Pipeline
@@ -170,8 +171,8 @@ async def _run(
         )
     begin = time.perf_counter()
     folder = Path.cwd() if output is None else Path(output)
-    jobs = _jobs(images, None if output is None else folder, workers)
     options = pipeline.read | _plain(read or {})
+    jobs = _jobs(images, None if output is None else folder, workers, options)
     budget = Budget(memory or default_budget())
     outcomes: dict[int, Outcome] = {}
     teller = _Teller(on_event, pipeline.name, len(jobs), begin)
@@ -320,15 +321,19 @@ def _plain(read: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        An option is something that a file cannot hold.
+        An option is something that a file cannot hold, or no reader knows it.
     """
     try:
-        return json.loads(json.dumps(dict(read)))
+        options = json.loads(json.dumps(dict(read)))
+        check_read_options(options)
     except TypeError as error:
         raise ConfigError(f"options of the reader must be plain data, as in YAML: {error}") from error
+    except ImageError as error:
+        raise ConfigError(f"read: {error}") from error
+    return options
 
 
-def _jobs(images: Images, output: Path | None, workers: int) -> list[Job]:
+def _jobs(images: Images, output: Path | None, workers: int, read: Mapping[str, Any]) -> list[Job]:
     """One job for each image; paths are looked up, folders searched.
 
     Raises
@@ -343,13 +348,14 @@ def _jobs(images: Images, output: Path | None, workers: int) -> list[Job]:
     if in_memory and workers > 1:
         raise ConfigError("images in memory are processed in this process: use workers=1, or give the paths of files")
     if not in_memory:
-        return [Job(index, path) for index, path in enumerate(find_images(given, output=output))]
+        return [Job(index, path) for index, path in enumerate(find_images(given, output=output, read=read))]
     jobs: list[Job] = []
     for thing in given:
         if isinstance(thing, Image):
             jobs.append(Job(len(jobs), Path(thing.name or f"image {len(jobs) + 1}"), thing))
         else:
-            jobs += [Job(index, path) for index, path in enumerate(find_images(thing, output=output), len(jobs))]
+            paths = find_images(thing, output=output, read=read)
+            jobs += [Job(index, path) for index, path in enumerate(paths, len(jobs))]
     return jobs
 
 

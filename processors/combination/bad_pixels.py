@@ -9,12 +9,13 @@ import numpy as np
 from ...images import Image, ImageError
 from ...images.keywords import header_value
 from ..background import background
-from .combine import Rule, combine_files, combine_frames
+from .combine import combine_files, combine_frames
 from .frames import HeldFrame
-from .masters import opened_master
-from .noise import robust_deviation
+from .masters.ingredients import opened_master
+from .masters.noise import robust_deviation
+from .masters.records import master_header, master_record, mean_time
 from .preparation import Preparation
-from .records import master_header, master_record, mean_time
+from .rule import Rule
 
 ORDINARY = Preparation()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...images import Image, ImageError
-from .noise import robust_deviation
+from .masters.noise import robust_deviation
 
 
 @dataclass(frozen=True, slots=True)

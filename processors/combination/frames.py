@@ -56,6 +56,7 @@ class HeldFrame:
     data: np.ndarray
     mask: np.ndarray | None = None
     uncertainty: np.ndarray | None = None
+    in_memory: bool = True
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -122,22 +123,23 @@ class Waiting:
     def __init__(self, memory: float) -> None:
         self.room = memory * MEGABYTE
 
-    def hold(self, image: Image) -> HeldFrame:
-        """Keep what is needed of an image.
+    def hold(self, frame: HeldFrame) -> HeldFrame:
+        """The frame itself, or the same one in a temporary file.
 
         Raises
         ------
-        ImageError
-            The image is not of two axes.
         TransientError
             There is no space for the temporary file.
         """
-        frame = held(image)
         if frame.nbytes <= self.room:
             self.room -= frame.nbytes
             return frame
         planes = (_on_disk(plane) for plane in (frame.data, frame.mask, frame.uncertainty))
-        return HeldFrame(frame.name, *planes)  # type: ignore[arg-type]
+        return HeldFrame(frame.name, *planes, in_memory=False)  # type: ignore[arg-type]
+
+    def release(self, frames: Iterable[HeldFrame]) -> None:
+        """Give the memory of frames back that wait no longer."""
+        self.room += sum(frame.nbytes for frame in frames if frame.in_memory)
 
 
 def held(image: Image) -> HeldFrame:
@@ -151,6 +153,21 @@ def held(image: Image) -> HeldFrame:
     if image.data.ndim != 2:
         raise ImageError(f"{image.label} has the shape {image.data.shape}; only plain frames of two axes are combined")
     return HeldFrame(image.label, image.data, image.safe_mask, image.safe_uncertainty)
+
+
+def rows_of_all_planes(image: Image) -> HeldFrame:
+    """An image, a colour image or a movie as one frame: the rows of its planes one after the other.
+
+    Which pixels are excluded is kept, not why.
+    """
+    shape = image.data.shape
+
+    def rows(plane: np.ndarray | None) -> np.ndarray | None:
+        return None if plane is None else np.broadcast_to(plane, shape).reshape(-1, shape[-1])
+
+    mask = image.safe_mask
+    bad = None if mask is None else _excluded(mask)
+    return HeldFrame(image.label, rows(image.data), rows(bad), rows(image.safe_uncertainty))  # type: ignore[arg-type]
 
 
 def open_frames(
@@ -196,7 +213,7 @@ def open_frames(
         else:
             image = Image.from_file(path)
             image.name = str(path)
-            frames.append(waiting.hold(image if prepare is None else prepare(image)))
+            frames.append(waiting.hold(held(image if prepare is None else prepare(image))))
     return frames
 
 

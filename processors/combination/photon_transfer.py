@@ -10,7 +10,7 @@ import numpy as np
 
 from ...images import Image, ImageError
 from ...images.sections import Section
-from .noise import robust_deviation
+from .masters.noise import robust_deviation
 from .preparation import Preparation, without_saturated
 
 OUTLIERS = 5.0

@@ -13,7 +13,7 @@ from .product import FilenamePattern, literal_suffixes, new_product, product_nam
 
 
 class Save(Processor):
-    """Write the image to a file below the output folder.
+    """Write the image to a file below the output folder (or elsewhere, if the filename itself is absolute).
 
     The format follows the suffix: ``.fits`` holds everything (mask, uncertainty, catalogue, raw pixels, provenance),
     ``.fits.gz`` and ``.fits.fz`` hold it compressed, without loss; ``.tif``, ``.npy``, ``.png`` and ``.jpg`` hold

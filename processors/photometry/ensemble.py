@@ -30,19 +30,25 @@ class Ensemble:
     comparison: np.ndarray
 
 
-def ensemble_photometry(flux: np.ndarray, error: np.ndarray, candidates: np.ndarray | None = None) -> Ensemble:
+def ensemble_photometry(
+    flux: np.ndarray, error: np.ndarray, candidates: np.ndarray | None = None, *, completeness: float = 0.5
+) -> Ensemble:
     """Relative light curves of stars: each is compared with the weighted mean of the others that are constant.
 
-    Weights are the inverse variance of each comparison star over the series, as it turns out (at least its formal
-    error). Stars that vary more than their error and the scatter of their equals allow are taken out of the ensemble,
-    and the rest is done again until nothing changes. A star is never compared with itself.
+    What stars and frames have is found together, ``flux = level of the star × transparency of the frame``, so stars
+    need not be measured on every frame. Weights are the inverse variance of each comparison star over the series, as
+    it turns out (at least its formal error). Stars that vary more than their error and the scatter of their equals
+    allow are taken out of the ensemble, and the rest is done again until nothing changes. A star is never compared
+    with itself.
 
     Parameters
     ----------
     flux, error : (N, T) arrays
         Flux of each star on each frame, and its standard deviation; NaN where it was not measured.
     candidates : (N,) bool array
-        Stars that may be comparisons; by default those that were measured on every frame.
+        Stars that may be comparisons; by default all.
+    completeness : float
+        Part of the frames on which a comparison star must have been measured.
 
     Returns
     -------
@@ -63,37 +69,35 @@ def ensemble_photometry(flux: np.ndarray, error: np.ndarray, candidates: np.ndar
     flux[unknown] = error[unknown] = np.nan
     if flux.ndim != 2 or flux.shape[1] < 3:
         raise ValueError("a light curve needs three frames or more")
-    with np.errstate(invalid="ignore"):
-        middle = _median(flux, axis=1)
-    whole = np.isfinite(flux).all(axis=1) & (middle > 0)
-    chosen = whole if candidates is None else whole & np.asarray(candidates, bool)
+    middle = _median(flux, axis=1)
+    often = ((~unknown).mean(axis=1) >= completeness) & (middle > 0)
+    chosen = often if candidates is None else often & np.asarray(candidates, bool)
     if chosen.sum() < FEWEST_COMPARISONS:
-        raise ValueError(f"{int(chosen.sum())} stars were measured on every frame; three or more can be compared")
-    scaled = flux / middle[:, None]
-    formal = error / middle[:, None]
-    scatter = np.maximum(_median(formal, axis=1), 1e-6)
+        raise ValueError(f"{int(chosen.sum())} stars were measured on enough frames; three or more can be compared")
+    formal = error / np.where(middle > 0, middle, np.nan)[:, None]
+    expected = np.maximum(_median(formal, axis=1), 1e-6)
+    scatter = expected
     for _ in range(ROUNDS):
         weights = _weights(chosen, scatter)
-        common = weights @ np.where(chosen[:, None], scaled, 0.0) / weights.sum()
-        corrected = _against_others(scaled, weights, common)
-        found = _spread(corrected)
-        excess = found / np.maximum(_median(formal, axis=1), 1e-6)
-        kept = chosen & (excess < _limit(excess[chosen]))
+        level, _ = _levels(flux, weights)
+        found = _spread(_against_others(flux / level[:, None], weights))
+        kept = chosen & (found / expected < _limit((found / expected)[chosen]))
         if kept.sum() < FEWEST_COMPARISONS:
             break
-        scatter = np.maximum(found, _median(formal, axis=1))
+        scatter = np.fmax(found, expected)
         if np.array_equal(kept, chosen):
             break
         chosen = kept
     weights = _weights(chosen, scatter)
-    common = weights @ np.where(chosen[:, None], scaled, 0.0) / weights.sum()
-    relative = _against_others(scaled, weights, common)
-    level = _median(relative, axis=1)[:, None]
-    shared = np.sqrt(np.nansum(weights[:, None] ** 2 * np.where(chosen[:, None], formal, 0.0) ** 2, axis=0))
-    shared /= weights.sum()
-    with np.errstate(invalid="ignore"):
-        total = np.sqrt((formal / common) ** 2 + (shared / common) ** 2) / level
-    return Ensemble(relative / level, total, common / np.median(common), chosen)
+    level, common = _levels(flux, weights)
+    relative = _against_others(flux / level[:, None], weights)
+    own = _median(relative, axis=1)[:, None]
+    shares = weights[:, None] * np.isfinite(flux)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        formal = error / level[:, None]
+        shared = np.sqrt(np.sum(np.where(shares > 0, shares * formal, 0.0) ** 2, axis=0)) / shares.sum(axis=0)
+        total = np.hypot(formal / common, shared / common * np.nan_to_num(relative, nan=1.0)) / own
+        return Ensemble(relative / own, total, common / np.nanmedian(common), chosen)
 
 
 def _weights(chosen: np.ndarray, scatter: np.ndarray) -> np.ndarray:
@@ -103,13 +107,28 @@ def _weights(chosen: np.ndarray, scatter: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _against_others(scaled: np.ndarray, weights: np.ndarray, common: np.ndarray) -> np.ndarray:
-    """Each star divided by the ensemble without itself."""
-    total = weights.sum()
-    others = total - weights
-    own = np.where(weights[:, None] > 0, weights[:, None] * scaled, 0.0)
+def _levels(flux: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Level of each star (N,), and what all have in common on each frame (T,); NaN for a frame without comparisons."""
+    level = _median(flux, axis=1)
+    own = weights > 0
+    shares = weights[own, None] * np.isfinite(flux[own])
+    common = np.ones(flux.shape[1])
     with np.errstate(invalid="ignore", divide="ignore"):
-        return scaled / ((common * total - own) / others[:, None])
+        for _ in range(ROUNDS):
+            before = common
+            common = np.nansum(shares * flux[own] / level[own, None], axis=0) / shares.sum(axis=0)
+            level = _median(flux / common, axis=1)
+            if np.nanmax(np.abs(common - before)) < 1e-6:
+                break
+    return level, common
+
+
+def _against_others(scaled: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Each star divided by the ensemble without itself."""
+    shares = weights[:, None] * np.isfinite(scaled)
+    own = np.where(shares > 0, shares * scaled, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return scaled / ((own.sum(axis=0) - own) / (shares.sum(axis=0) - shares))
 
 
 def _spread(curves: np.ndarray) -> np.ndarray:

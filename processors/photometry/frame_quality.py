@@ -186,8 +186,8 @@ class MeasureQuality(Processor):
     """
 
     reads = {
-        "data", "mask?", "catalog.x", "catalog.y", "catalog.flux", "catalog.flux_radius_50?", "catalog.ellipticity?",
-        "catalog.flags?", "header.BKGLEVEL?", "header.BKGRMS?", "header.GAIN?", "header.EXPTIME?", "header.ZEROPT?",
+        "data", "mask?", "catalog", "catalog.x?", "catalog.y?", "catalog.flux?", "catalog.flux_radius_50?",
+        "catalog.ellipticity?", "catalog.flags?", "header.BKGLEVEL?", "header.BKGRMS?", "header.GAIN?", "header.EXPTIME?", "header.ZEROPT?",
         "header.PIXSCALE?",
     }  # fmt: skip
     writes = {
@@ -207,10 +207,12 @@ class MeasureQuality(Processor):
         catalog = image.catalog
         level, noise, left = self._sky(image, data, bad)
         chosen = good_stars(catalog, self.stars)
-        positions = ("xwin", "ywin") if {"xwin", "ywin"} <= set(catalog.colnames) else ("x", "y")
-        x, y = (np.ma.filled(np.ma.asarray(catalog[name], float), np.nan)[chosen] for name in positions)
-        known = np.isfinite(x) & np.isfinite(y)
-        profile = star_profile(data - np.float32(left) if left else data, x[known], y[known], bad)
+        profile = None
+        if chosen.size:
+            positions = ("xwin", "ywin") if {"xwin", "ywin"} <= set(catalog.colnames) else ("x", "y")
+            x, y = (np.ma.filled(np.ma.asarray(catalog[name], float), np.nan)[chosen] for name in positions)
+            known = np.isfinite(x) & np.isfinite(y)
+            profile = star_profile(data - np.float32(left) if left else data, x[known], y[known], bad)
 
         unit = image.unit
         cards: dict[str, tuple[float | int, str]] = {
@@ -253,7 +255,7 @@ class MeasureQuality(Processor):
         magnitude = zero_point - 2.5 * float(np.log10(flux / exposure_time))
         return {
             "LIMMAG": (magnitude, f"[mag] of a star of signal-to-noise {self.limit:g}"),
-            "LIMZP": (zero_point, f"[mag] of one electron per second, {origin}"),
+            "LIMZP": (zero_point, f"[mag] of 1 electron/s, {origin}"),
         }
 
     def _zero_point(self, image: Image, gain: float, exposure_time: float) -> tuple[float, str]:

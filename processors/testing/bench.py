@@ -56,11 +56,12 @@ class Outcome:
 
 @dataclass
 class Bench:
-    """A processor, an image that it works on, and a folder for what it writes."""
+    """A processor, an image that it works on, a folder for what it writes, and what its module held at first."""
 
     processor: Processor
     image: Image
     folder: Path
+    module_before: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from ...images import Image
 from ..processor import Processor, as_processor
 from .bench import Bench, is_image_error
 from .examples import example_images
-from .rules import RULES, RULES_WITHOUT_IMAGE
+from .rules import RULES, RULES_WITHOUT_IMAGE, module_variables
 
 
 class ContractBroken(AssertionError):
@@ -59,8 +59,10 @@ def check_processor(processor: Any, *, image: Image | None = None, skip: Collect
     if unknown := set(skip) - {name for name, _ in checks()}:
         raise ValueError(f"there is no rule {', '.join(sorted(unknown))}; checks() lists them")
     made = as_processor(processor)
+    before = module_variables(type(made))
     with tempfile.TemporaryDirectory(prefix="etendue-check-") as folder:
         bench, refusal = _prepared(made, image, Path(folder))
+        bench.module_before = before
         broken = [("works_on_an_example", refusal)] if refusal else []
         tried = [rule for rule in (RULES_WITHOUT_IMAGE if refusal else RULES) if rule.__name__ not in skip]
         broken += [(rule.__name__, sentence) for rule in tried for sentence in rule(bench)]

@@ -7,7 +7,9 @@ import contextlib
 import copy
 import json
 import os
+import random
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -20,6 +22,7 @@ from ..computing import compute_inline
 from ..processor import FunctionProcessor, Processor, State
 from .bench import Bench, Outcome, in_loop, is_sentence
 from .edges import copes_with_edges, follows_the_light, ignores_a_bad_pixel, integers_give_the_same
+from .examples import example_images
 from .facts import changed, declared, facts, listed, lost, same
 from .variants import another, enlarged, reduced_to, without
 
@@ -76,6 +79,13 @@ def returns_an_image(bench: Bench) -> Iterator[str]:
         yield f"{outcome.error}"
     elif outcome.error is None and outcome.result is not None and outcome.image is None:
         yield f"it returned {type(outcome.result).__name__}; a processor returns an Image, or None to end here"
+    elif outcome.error is None and outcome.result is None and not bench.processor.sequential:
+        others = (another(bench.image), *example_images().values())
+        if not any(bench.run(image).image for image in others):
+            yield (
+                "it returned None for every image, as a function without return does; if it is meant to end them, "
+                "give check_processor an image= that goes on"
+            )
 
 
 def leaves_its_input_alone(bench: Bench) -> Iterator[str]:
@@ -182,6 +192,8 @@ def remembers_nothing(bench: Bench) -> Iterator[str]:
         names := _differences(around, _class_attributes(kind))
     ):
         yield f"it keeps something on itself: {listed(names)}; one instance serves many images at once"
+    if names := _differences(bench.module_before, module_variables(kind)):
+        yield f"it keeps something in its module: {listed(names)}; images are processed in any order, in any process"
     together = bench.run_all([first, second, first, second])
     apart = [again, bench.run(second)]
     if not all(_same_result(apart[i % 2], outcome) for i, outcome in enumerate(together)):
@@ -324,6 +336,16 @@ def _class_attributes(kind: type) -> dict[str, Any]:
     }
 
 
+def module_variables(kind: type) -> dict[str, Any]:
+    """What authors can store in the module of their class: plain values and containers."""
+    module = sys.modules.get(kind.__module__)  # a notebook's or a script's may have none
+    return {
+        name: _frozen(value)
+        for name, value in (vars(module) if module else {}).items()
+        if not name.startswith("__") and isinstance(value, int | float | str | dict | list | set | np.ndarray | None)
+    }
+
+
 def _frozen(value: Any) -> Any:
     """A value that tells whether the original was changed in place."""
     if isinstance(value, np.ndarray):
@@ -347,4 +369,5 @@ def _world() -> dict[str, Any]:
         "the working folder": os.getcwd(),  # noqa: PTH109
         "the environment": dict(os.environ),
         "numpy's global random numbers": repr(generator),
+        "Python's random numbers": random.getstate(),
     }

@@ -235,3 +235,32 @@ def test_validation_lists_the_problems_of_each_chain(command, write_chain):
     assert refused(result, "bad.yaml", "catalog")
     assert f"{good}: 1 step, no problems" in result.stdout
     assert Path(bad).name not in result.stdout
+
+
+def test_a_chain_that_writes_nothing_says_so(command, write_chain, write_frame):
+    result = command("run", write_chain("- class: SubtractBackground"), write_frame("a.fits"), "-o", "out")
+
+    assert result.exit_code == 0
+    assert "Nothing was written: the chain has no step Save" in result.output
+
+
+def test_a_refused_run_leaves_no_folder(command, chain, tmp_path):
+    assert refused(command("run", chain, "nofile.fits", "-o", "out"), "nofile.fits")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("output", ["folder", "file/etendue.schema.json"])
+def test_a_schema_that_cannot_be_written_is_named(command, tmp_path, output):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+
+    assert refused(command("schema", "-o", output), f"-o {output}: the schema cannot be written there")
+
+
+def test_a_missing_extension_is_answered_with_those_there_are(command, write_chain, write_frame):
+    chain = write_chain(GOOD_CHAIN, head="read: {data: SCI}\n")
+
+    result = command("run", chain, write_frame("a.fits"), "-o", "out")
+
+    assert result.exit_code == 1
+    assert "there is no extension 'SCI'; the file has HDU 0" in result.output

@@ -108,3 +108,13 @@ def test_a_module_that_cannot_help_is_refused(command, module, reason):
     assert result.exit_code == 2
     assert f"--import {module}" in result.stderr
     assert reason in result.stderr
+
+
+def test_a_product_of_ones_own_step_is_made_again(shell, my_steps, write_chain, write_frame, tmp_path):
+    chain = write_chain(CHAIN, name="mine/chain.yaml")
+    assert shell("run", chain, write_frame("a.fits"), "-o", "out").returncode == 0
+
+    again = shell("replay", tmp_path / "out" / "a_positive.fits", "-o", tmp_path / "again", cwd=my_steps)
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert (tmp_path / "again" / "a_positive.fits").is_file()

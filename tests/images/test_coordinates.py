@@ -69,6 +69,9 @@ def test_pixel_scale_does_not_depend_on_rotation(angle, scale, style):
         ({"CD1_1": 0.0}, None),
         ({"CTYPE1": "WAVE", "CD1_1": 2.0}, None),
         ({"CDELT1": 1.0, "CTYPE1": "LINEAR"}, None),
+        ({"CDELT1": 1.0, "CDELT2": 1.0, "CTYPE1": "", "CRVAL1": 1.0}, None),
+        ({"CDELT1": 2.0, "CDELT2": 2.0}, None),
+        ({"CDELT1": 2.0, "CDELT2": 2.0, "CUNIT1": "arcsec"}, 2.0),
     ],
 )
 def test_pixel_scale(cards, scale):

@@ -114,3 +114,8 @@ def test_problems_are_reported_with_their_line():
     )
     assert lines[1].startswith("photometry.yaml:6:9: steps.2.chains.a.1 (SepPhotometry): reads catalog.x and ")
     assert parse_pipeline(text, check=False).steps
+
+
+def test_the_advice_for_a_missing_catalog_is_a_step_that_needs_none():
+    (problem,) = check_contracts(parse_pipeline("steps: [{class: FilterSources}]", check=False))
+    assert problem.message.endswith("put for example SepSourceDetection before it")

@@ -1,5 +1,6 @@
 """A slip of the pen in Python is answered as one in YAML is."""
 
+import numpy as np
 import pytest
 
 from etendue.processors import Processor
@@ -17,3 +18,9 @@ def test_without_a_near_name_all_are_listed():
 
     with pytest.raises(TypeError, match="Plain has no parameter 'sigma'; it has none"):
         Plain(sigma=3)
+
+
+@pytest.mark.parametrize("given", [np.ones((4, 4)), None, "frame.fits"])
+def test_something_else_than_an_image_is_told_so(run, given):
+    with pytest.raises(TypeError, match=f"SubtractBackground takes an Image, not {type(given).__name__}"):
+        run(SubtractBackground(), given)

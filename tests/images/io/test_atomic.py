@@ -103,3 +103,17 @@ def test_an_image_that_cannot_be_written_leaves_nothing(tmp_path):
         write_file(Planes(data=np.zeros((2, 2), complex)), tmp_path / "frame.fits")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_name_the_file_and_not_the_temporary_one(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+
+    with pytest.raises(IsADirectoryError) as onto_a_folder, atomic_write(tmp_path / "folder"):
+        pass
+    with pytest.raises(NotADirectoryError) as below_a_file, atomic_write(tmp_path / "file" / "frame.fits"):
+        pass
+
+    assert onto_a_folder.value.filename == str(tmp_path / "folder")
+    assert below_a_file.value.filename == str(tmp_path / "file" / "frame.fits")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from etendue.images import ImageError
+from etendue.images import Image, ImageError
 from etendue.images.flags import PixelFlag
 from etendue.images.io import read_bytes, read_file, write_file, write_fits
 from etendue.images.planes import Planes
@@ -345,3 +345,17 @@ def test_every_fits_suffix_round_trips(tmp_path, rng, suffix):
     assert same(read_file(path).mask, planes.mask)
     magic = path.read_bytes()[:2]
     assert (magic == b"\x1f\x8b") == suffix.endswith("gz")
+
+
+@pytest.mark.parametrize("compression", [None, "rice"])
+def test_a_product_that_is_cut_within_the_filling_of_a_block_is_truncated(compression):
+    """The planes that came after it would be missing without a word."""
+    image = Image(np.ones((5, 7), np.float32), mask=np.eye(5, 7, dtype=bool), uncertainty=np.ones((5, 7), np.float32))
+    whole = image.to_bytes(compression=compression)
+    with fits.open(io.BytesIO(whole)) as hdus:
+        ends = [hdu._data_offset + hdu._data_size for hdu in hdus if hdu._data_size]
+
+    for end in ends:
+        for cut in (end - 1, end - 2000):
+            with pytest.raises(ImageError, match="truncated"):
+                Image.from_bytes(whole[:cut])

@@ -41,7 +41,16 @@ def test_a_misspelt_key_is_reported_as_the_design_says():
         ("retry: {attemps: 3}", "3:11: steps.1 (Stack): retry: unknown key 'attemps', did you mean 'attempts'?"),
         ("retry: {attempts: 0}", "3:21: steps.1 (Stack): retry.attempts: must be greater than 0, not 0"),
         ("when: {EXPTIME: => 3}", "3:9: steps.1 (Stack): when: EXPTIME: unknown operator '=>'"),
-        ("when: 3", "3:9: steps.1 (Stack): when: 3 is not a mapping"),
+        ("when: 3", "3:9: steps.1 (Stack): when: 3 is not a mapping of keys to tests; write for example {EXPTIME: "),
+        ("when: {EXPTIME: ~}", "3:9: steps.1 (Stack): when: EXPTIME: a test is a number, text or a list of them"),
+        ("when: {FILTER: [[R]]}", "3:9: steps.1 (Stack): when: FILTER: a test is a number, text or a list of them"),
+        ("sigma:", "3:9: steps.1 (Stack): sigma: an empty value is not a number"),
+        ("size: true", "3:9: steps.1 (Stack): size: true or false is not a number"),
+        ("timeout: 0", "3:12: steps.1 (Stack): timeout: must be greater than 0, not 0"),
+        ("timeout: .inf", "3:12: steps.1 (Stack): timeout: inf is not a finite number"),
+        ("timeout: true", "3:12: steps.1 (Stack): timeout: true or false is not a number"),
+        ("retry: 3", "3:10: steps.1 (Stack): retry: 3 is not a mapping; write for example {attempts: 3, backoff: 2 s}"),
+        ("retry: {attempts: true}", "3:10: steps.1 (Stack): retry: true or false is not a number"),
     ],
 )
 def test_wrong_values_are_described_in_words(lines, problem):
@@ -61,6 +70,13 @@ def test_wrong_values_are_described_in_words(lines, problem):
         ("steps: [Stack]", "1:9: steps.1: a step is a mapping that begins with 'class: …'"),
         ("steps: [{size: 3}]", "1:9: steps.1: 'class' is missing: the name of a processor"),
         ("steps: [{clas: Stack}]", "1:9: steps.1: 'class' is missing; is 'clas' meant to be it?"),
+        ("steps: [{Class: Stack}]", "1:9: steps.1: 'class' is missing; is 'Class' meant to be it?"),
+        ("steps: [{class: Fork, chains: {a: {class: Stack}}}]", "1:35: steps.1.chains.a: must be a list: one entry"),
+        (
+            "steps: [{class: Fork, chains: {a: Stack}}]",
+            "1:35: steps.1 (Fork): chains.a: 'Stack' is not a list of steps",
+        ),
+        ("steps: [{class: Fork, chains: [[{class: Stack}]]}]", "1:31: steps.1 (Fork): chains: a list is not a mapping"),
         ("steps: [{class: 3}]", "1:17: steps.1: class: must be the name of a processor"),
         ("steps: [{class: Stak}]", "1:17: steps.1: unknown processor 'Stak', did you mean 'Stack'?"),
         ("steps: [{class: no.such.Thing}]", "1:17: steps.1: cannot import 'no.such.Thing'"),
@@ -69,6 +85,11 @@ def test_wrong_values_are_described_in_words(lines, problem):
         ("name: [x]\nsteps: []", "1:7: name: ['x'] is not text"),
         ("keywords: {exposure_tme: [X]}\nsteps: []", "1:11: keywords: unknown property 'exposure_tme'"),
         ("vars: 3\nsteps: []", "1:7: vars: must be a mapping"),
+        ("read: {maks: DQ}\nsteps: []", "1:7: read: no reader has an option 'maks'; there are dtype, "),
+        ("read: {mask: {extnsion: DQ}}\nsteps: []", "1:7: read: wrong description of the FITS layout: mask.extnsion: "),
+        ("read: {layout: decam}\nsteps: []", "1:7: read: unknown FITS layout 'decam'; there are community_pipeline"),
+        ("read: {dtype: flaot32}\nsteps: []", "1:7: read: dtype: 'flaot32' is no type of numbers"),
+        ("expects: [maks]\nsteps: []", "1:10: expects: files bring no 'maks'; they bring data, mask, "),
     ],
 )
 def test_wrong_structure_is_described_in_words(text, problem):
@@ -148,3 +169,29 @@ def test_missing_files_and_folders_are_named(tmp_path):
     binary.write_bytes(b"SIMPLE\xff\xfe")
     with pytest.raises(ConfigError, match=r"frame.yaml: is not a text file in UTF-8"):
         load_pipeline(binary)
+
+
+def test_a_contract_is_checked_beside_other_mistakes():
+    text = "steps:\n- class: SepPhotometry\n- class: Stack\n  sise: 3\n"
+    contract, misspelt = problems(text)
+    assert "2:3: steps.1 (SepPhotometry): reads catalog.x and catalog.y, which no earlier step writes" in contract
+    assert "unknown key 'sise'" in misspelt
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "steps:\n- class: Nobody\n- class: SepPhotometry\n",
+        "steps:\n- class: SepSourceDetection\n  treshold: 3\n- class: SepPhotometry\n",
+        "steps:\n- class: SepSourceDetection\n  threshold: ${nobody}\n- class: SepPhotometry\n",
+        "include: nobody.yaml\nsteps:\n- class: SepPhotometry\n",
+        "steps:\n- include: nobody.yaml\n- class: SepPhotometry\n",
+    ],
+)
+def test_what_a_broken_step_would_have_written_is_not_missed_as_well(text):
+    assert len(problems(text)) == 1
+
+
+def test_an_open_brace_is_one_problem():
+    (found,) = problems("steps:\n- class: Stack\n  size: ${n\n")
+    assert "without a closing brace" in found

@@ -165,3 +165,11 @@ def test_a_parameter_that_only_python_can_give_spoils_only_itself():
     properties = properties_of(Strange, {})
     assert properties["kernel"] == {"description": "weights"}
     assert {"type": "integer"} in properties["size"]["anyOf"]
+
+
+@pytest.mark.parametrize(
+    "short", ["keywords: {exposure_time: XPOSURE}\nsteps: []", "steps: [{class: Stack, group: FILTER}]"]
+)
+def test_what_may_be_one_word_instead_of_a_list_is_so_in_the_schema(validator, short):
+    assert parse_pipeline(short)
+    validator.validate(yaml.safe_load(short))

@@ -93,6 +93,22 @@ def test_catalogues_without_photometry_are_noted():
     assert "no fluxes with errors in common" in notes[0]
 
 
+def test_a_curve_of_an_earlier_run_does_not_stay(tmp_path):
+    curves, _ = light_curves(series()[0])
+    (path,) = write_light_curves(curves, tmp_path)
+
+    write_light_curves([], tmp_path)
+
+    assert not path.exists()
+
+
+def test_one_spoiled_point_makes_no_variable_star():
+    frames, _, _ = series(variable=0.0)
+    frames[5].catalog["flux_aper_1"][7] *= 0.3
+
+    assert light_curves(frames) == ([], [])
+
+
 def test_a_curve_is_written_as_a_table_with_units(tmp_path):
     curves, _ = light_curves(series()[0])
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from etendue.images import Image, ImageError
+from etendue.images import Image, ImageError, TransientError
 from etendue.processors import Processor, product_path, stamped
 
 
@@ -68,6 +68,8 @@ class Hazard(Processor):
                 ctypes.string_at(0)
             case "kill once" if first:
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "later" if first:
+                raise TransientError("the service is busy")
             case "hang":
                 time.sleep(600)
             case "raise":

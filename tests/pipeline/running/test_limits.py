@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from etendue.pipeline import Pipeline
+from etendue.pipeline import ConfigError, Pipeline
 from etendue.pipeline.running import Event, Outcome, run_pipeline
 from etendue.pipeline.running.memory import Budget, working_memory
 from etendue.pipeline.running.pool import remove_unfinished
@@ -140,3 +140,18 @@ def test_cancelling_ends_the_workers(hazards, make_frames):
     asyncio.run(begin_and_cancel())
 
     assert not psutil.Process().children(recursive=True)
+
+
+def test_a_short_run_prints_no_line_beside_its_summary():
+    text = io.StringIO()
+    tell = progress_reporter(Console(file=text, width=60))
+
+    tell(Event("image", Outcome(Path("0007.fits"), "failed", step="Save", error="the disk is full"), 0, 1, 2, 1.0))
+    tell(Event("image", Outcome(Path("0008.fits"), "done"), 1, 1, 2, 12.0))
+
+    assert text.getvalue() == ""
+
+
+def test_an_option_that_no_reader_has_is_refused_before_the_run(hazards, make_frames, tmp_path):
+    with pytest.raises(ConfigError, match="read: no reader has an option 'maks'"):
+        run_pipeline(Pipeline.of(hazards.Keep()), make_frames("a"), output=tmp_path / "out", read={"maks": "DQ"})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from etendue.images import Image, ImageError
-from etendue.pipeline import ConfigError, Pipeline, Stack, Step
+from etendue.pipeline import ConfigError, Pipeline, Retry, Stack, Step
 from etendue.pipeline.running import recipe_of, replay, run_pipeline
 
 
@@ -111,3 +111,16 @@ def test_an_image_that_was_never_in_a_file_cannot_be_made_again(hazards, tmp_pat
 
     with pytest.raises(ImageError, match="never in a file"):
         recipe_of(tmp_path / "made.fits")
+
+
+def test_a_service_that_is_busy_again_is_asked_again(hazards, make_frames, tmp_path):
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    busy = Step(processor=hazards.Hazard(marks=str(marks)), retry=Retry(attempts=2, backoff=0))
+    run_pipeline(Pipeline.of(busy, hazards.Keep()), make_frames("later"), output=tmp_path / "out")
+    for mark in marks.iterdir():
+        mark.unlink()
+
+    results = replay(tmp_path / "out" / "0000.fits", output=tmp_path / "again")
+
+    assert [outcome.status for outcome in results.outcomes] == ["done"]

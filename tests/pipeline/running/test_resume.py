@@ -150,3 +150,47 @@ def test_links_in_circles_are_followed_once(make_frames):
     (frame.parent / "night").symlink_to(frame.parent)
 
     assert find_images([frame.parent]) == [frame]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_resumed_run_does_not_write_over_what_an_earlier_one_did(hazards, make_frames, tmp_path, workers):
+    frames = make_frames("a", "b")
+    chain = Pipeline.of(hazards.Keep(filename="all.fits"))
+    run_pipeline(chain, frames, output=tmp_path / "out")
+    before = (tmp_path / "out" / "all.fits").read_bytes()
+
+    again = run_pipeline(chain, frames, output=tmp_path / "out", resume=True, workers=workers)
+
+    assert statuses(again) == ["resumed", "failed"]
+    assert "all.fits was already written for 0000.fits" in again.failed[0].error
+    assert (tmp_path / "out" / "all.fits").read_bytes() == before
+
+
+def test_images_of_one_name_are_told_apart(hazards, make_frames, tmp_path, monkeypatch):
+    (frame,) = make_frames("a")
+    other = tmp_path / "other" / frame.name
+    other.parent.mkdir()
+    other.write_bytes(frame.read_bytes())
+    monkeypatch.chdir(tmp_path)
+
+    results = run_pipeline(Pipeline.of(hazards.Keep()), [frame, other], output=tmp_path / "out")
+
+    assert f"  {other.relative_to(tmp_path)}  Keep: " in results.summary()
+    assert f"was already written for {frame} " in results.failed[0].error
+
+
+def test_two_ways_to_write_a_path_are_one_image(make_frames):
+    (frame,) = make_frames("a")
+    assert find_images([frame, frame.parent / ".." / frame.parent.name / frame.name]) == [frame]
+
+
+def test_masks_and_weights_in_files_of_their_own_are_no_images(make_frames):
+    frames = make_frames("a", "b", "c", "d")
+    names = ("n_ooi_r.fits", "n_ood_r.fits", "n_oow_r.fits", "alone_ood_r.fits")
+    image, mask, weight, alone = (
+        frame.rename(frame.with_name(name)) for frame, name in zip(frames, names, strict=True)
+    )
+
+    assert find_images([image.parent], read={"layout": "community_pipeline"}) == [alone, image]
+    assert find_images([mask], read={"layout": "community_pipeline"}) == [mask]
+    assert find_images([image.parent]) == sorted([image, mask, weight, alone])

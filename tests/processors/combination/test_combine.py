@@ -10,12 +10,8 @@ from astropy.io import fits
 from etendue.images import Image, ImageError, PixelFlag
 from etendue.processors.combination import combine as module
 from etendue.processors.combination import frames as frames_module
-from etendue.processors.combination.combine import (
-    combine_files,
-    combine_images,
-    mad_correction,
-    median_efficiency,
-)
+from etendue.processors.combination.combine import combine_files, combine_images
+from etendue.processors.combination.reduction import mad_correction, median_efficiency
 
 
 def constant(*values, shape=(3, 4), **planes):
@@ -134,8 +130,34 @@ def test_known_noise_keeps_good_values(rng):
     assert knowing.data.std() < blind.data.std()
 
 
+def test_uncertainties_keep_good_values_of_each_pixel(rng):
+    sigma = np.where(np.arange(200) < 100, 1.0, 20.0) * np.ones((200, 1))
+    images = [Image(rng.normal(0, sigma), uncertainty=sigma) for _ in range(5)]
+    with images[2].edit("data") as pixels:
+        pixels[10, 20] = 100
+
+    combined = combine_images(images, floor="uncertainty")
+
+    assert (combined.count < 5).mean() < 0.03
+    assert combined.count[10, 20] == 4
+    assert (combined.data / combined.uncertainty).std() == pytest.approx(1, abs=0.03)
+
+
+def test_of_two_values_none_is_clipped():
+    combined = combine_images(constant(1, 5), sigma_low=0.1, sigma_high=0.1)
+
+    assert combined.data[0, 0] == 3
+
+
 def test_other_rules_are_refused():
-    for wrong in ({"method": "sum"}, {"sigma_low": 0}, {"rounds": 0}, {"method": "median", "inverse_variance": True}):
+    for wrong in (
+        {"method": "sum"},
+        {"sigma_low": 0},
+        {"rounds": 0},
+        {"floor": -1},
+        {"floor": "mean"},
+        {"method": "median", "inverse_variance": True},
+    ):
         with pytest.raises(ValueError):
             combine_images(constant(1, 2), **wrong)
     with pytest.raises(ValueError, match="one for each"):

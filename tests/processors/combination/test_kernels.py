@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from astropy.stats import mad_std, sigma_clip
 
-from etendue.processors.combination import kernels, networks
+from etendue.processors.combination import kernels
+from etendue.processors.combination.kernels import networks
 
 
 def networks_for(count):
@@ -97,10 +98,11 @@ def test_clipping_is_that_of_slow_code_and_of_astropy(frames, rounds, center, de
     bottom, top, centres, out, error = np.empty((5, values.shape[1]), dtype=np.float32)
     count = np.empty(values.shape[1], dtype=np.int32)
     full, _, valley, short = networks_for(frames)
+    floors = np.zeros(values.shape[1], dtype=np.float32)
 
     by = center == "median", deviation == "mad_std"
-    kernels.clip_limits(cube, full, valley, short, *by, 3.0, 2.5, 0.0, rounds, bottom, top, centres)
-    kernels.clipped_mean(cube, full, valley, short, *by, 3.0, 2.5, 0.0, rounds, out, error, count)
+    kernels.clip_limits(cube, full, valley, short, *by, 3.0, 2.5, floors, rounds, bottom, top, centres)
+    kernels.clipped_mean(cube, full, valley, short, *by, 3.0, 2.5, floors, rounds, out, error, count)
 
     assert np.array_equal(count, ((cube >= bottom) & (cube <= top)).sum(axis=0))
     kept = [slow_clip(pixel, rounds, center, deviation, 3.0, 2.5) for pixel in values.T]
@@ -138,3 +140,14 @@ def test_number_of_comparators_grows_slowly():
 
     assert counts == [19, 63, 191, 543]  # Knuth, vol. 3, section 5.3.4
     assert all(b < 4 * a for a, b in pairwise(counts))
+
+
+def test_typical_error_is_the_root_mean_square_of_what_is_used(rng):
+    values, cube = stack(rng, 7)
+    errors = rng.uniform(1, 3, values.shape)
+    out = np.empty(values.shape[1], dtype=np.float32)
+
+    kernels.typical_error(cube, (errors**2).astype(np.float32), out)
+
+    used = np.ma.masked_array(errors**2, np.isnan(values))
+    assert np.allclose(out, np.sqrt(used.mean(axis=0)).filled(0), rtol=1e-5)

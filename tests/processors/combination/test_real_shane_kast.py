@@ -23,6 +23,16 @@ def frames(shared_data):
     return lambda *numbers: [folder / f"b{number}.fits.gz" for number in numbers]
 
 
+def test_overscan_leaves_the_column_pattern_of_the_bias(frames):
+    """The data sections lie about 1 adu above their overscan in every frame, which only a master bias can know."""
+    levels = [
+        [float(np.mean(KAST(Image.from_file(frame)).data[:, half])) for half in HALVES] for frame in frames(21, 22, 23)
+    ]
+
+    assert np.allclose(np.mean(levels, axis=0), 1.0, atol=0.3)
+    assert np.std(levels, axis=0).max() < 0.15
+
+
 def test_calibrated_bias_has_no_level(frames):
     master = master_bias(frames(21, 22), preparation=KAST, minimum=2)
     third = KAST(Image.from_file(frames(23)[0]))
@@ -36,10 +46,11 @@ def test_calibrated_bias_has_no_level(frames):
 def test_gain_and_read_noise(frames):
     found = photon_transfer(frames(11, 12, 13), frames(21, 22, 23), preparation=KAST)
 
-    assert [round(amplifier.read_noise, 1) for amplifier in found] == pytest.approx([2.8, 2.8], abs=0.11)
-    # Clipping at 3 sigma, which cuts 2.7 % of the variance, would give 1.23 and 1.28.
-    assert found[0].gain == pytest.approx(1.20, abs=0.02)
-    assert found[1].gain == pytest.approx(1.25, abs=0.02)
+    assert [amplifier.read_noise for amplifier in found] == pytest.approx([2.8, 2.8], abs=0.1)
+    # PypeIt's description of this camera says 1.2 electron/adu for both amplifiers. Differences that are clipped at
+    # 3 sigma, which cuts 2.7 % of the variance, would say 1.23 and 1.28.
+    assert [amplifier.gain for amplifier in found] == pytest.approx([1.2, 1.2], abs=0.06)
+    assert found[1].gain == pytest.approx(1.27, abs=0.05)
 
 
 def test_flat_per_amplifier(frames):

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import random
 import time
 from typing import Any, ClassVar
 
@@ -197,6 +198,24 @@ def test_nothing_is_returned_from_an_overridden_call():
     assert "it returned str" in broken_rules(ReturnsText())["returns_an_image"]
 
 
+def test_the_return_was_forgotten():
+    class Forgets(Processor):
+        """Double the pixels."""
+
+        reads = {"data"}
+        writes = {"data"}
+
+        def process(self, image: Image, *state: State) -> Image | None:
+            image.replace(data=image.data * 2)
+
+    def forgets(image: Image):
+        """Double the pixels."""
+        image.replace(data=image.data * 2)
+
+    for processor in (Forgets(), forgets):
+        assert "None for every image" in broken_rules(processor)["returns_an_image"]
+
+
 def test_the_input_is_changed_through_its_header():
     class Marks(Good):
         """Leave a mark in the header."""
@@ -371,6 +390,23 @@ def test_memory_on_the_class():
     assert_breaks(Counts(), "remembers_nothing", "keeps something on itself: Counts.seen")
 
 
+FIRST_LEVEL: dict[str, float] = {}
+
+
+def test_memory_in_the_module():
+    class AgainstTheFirst(Good):
+        """Subtract the level of the first image that was ever seen."""
+
+        def process(self, image: Image, *state: State) -> Image | None:
+            level = FIRST_LEVEL.setdefault("level", float(np.nan_to_num(image.data).mean()))
+            return image.replace(data=image.data - level)
+
+    try:
+        assert_breaks(AgainstTheFirst(), "remembers_nothing", "in its module: FIRST_LEVEL")
+    finally:
+        FIRST_LEVEL.clear()
+
+
 def test_random_numbers_without_a_seed():
     class Dithers(Good):
         """Add noise that nobody can repeat."""
@@ -474,7 +510,7 @@ def test_the_loop_is_blocked_by_computing():
     assert "blocks the event loop" in broken_rules(Computes())["leaves_the_loop_free"]
 
 
-@pytest.mark.parametrize("what", ["environment", "random"])
+@pytest.mark.parametrize("what", ["environment", "random", "python random"])
 def test_what_all_share_is_changed(what, monkeypatch):
     monkeypatch.setenv("ETENDUE_TEST", "0")
 
@@ -487,6 +523,8 @@ def test_what_all_share_is_changed(what, monkeypatch):
                     os.environ["ETENDUE_TEST"] += "1"
                 case "random":
                     np.random.rand()  # noqa: NPY002
+                case "python random":
+                    random.random()
             return super().process(image)
 
     assert_breaks(Meddles(), "leaves_the_world_alone", "other images and processors share")

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...images.sections import Section
-from .combine import Combined
-from .frames import Frame
-from .preparation import region_of
+from ....images.sections import Section
+from ..combine import Combined
+from ..frames import Frame
+from ..preparation import region_of
 
 PRIOR_VALUES = 10.0
 """How many values the noise that all pixels of an amplifier share is worth, against the scatter of a single pixel."""

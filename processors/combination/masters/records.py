@@ -6,10 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ...images.header import Header
-from ...images.io import file_checksum
-from ...images.keywords import header_value
-from ...images.provenance import Activity
+from ....images.header import Header
+from ....images.io import file_checksum
+from ....images.keywords import header_value
+from ....images.provenance import Activity
 
 NOT_OF_A_MASTER = (
     "CHECKSUM", "DATASUM", "FILENAME", "ORIGFILE", "FNAME", "SATURATE", "DATE-END", "DATE-BEG", "DATE-AVG", "OBJECT",

@@ -1,42 +1,22 @@
 """Master frames from raw ones: bias, dark, dark current and flat."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from ...images import Image, ImageError, PixelFlag
-from ...images.arithmetic import flagged
-from ...images.header import Header
-from ...images.keywords import header_value
-from ...images.sections import Section
-from .combine import Combined, Rule, combine_frames
-from .frames import FileFrame, Frame, common_shape, open_frames
-from .noise import moderated, single_frame_noise
-from .preparation import Preparation, without_saturated
+from ....images import Image, ImageError, PixelFlag
+from ....images.header import Header
+from ....images.sections import Section
+from ..combine import Combined
+from ..preparation import Preparation
+from .ingredients import check_shape, dark_factor, flags_of, mean_dark_factor, opened_master
+from .noise import moderated
+from .raw_frames import combined_raw, one_exposure, one_filter
 from .records import master_header, master_record, mean_time
 
-EXPOSURE_TOLERANCE = 0.01
-"""By what fraction the exposure times of the frames of one master dark may differ."""
-
-UNEQUAL_LEVELS = 1.2
-"""Flats whose levels differ by more than this factor are weighted by their levels, that is, by their photons."""
-
 ORDINARY = Preparation()
-
-
-@dataclass(slots=True)
-class Fact:
-    """What is remembered of each raw frame of a master."""
-
-    path: Path
-    header: Header
-    shape: tuple[int, int]
-    exposure: float | None
-    levels: tuple[float, ...] = ()
 
 
 def master_bias(
@@ -84,7 +64,7 @@ def master_bias(
     Biol. 3, 3 (variances drawn towards a common one).
     """
     files = _enough(paths, minimum, "bias")
-    combined, facts, regions, noise = _combine(files, preparation, sigma=sigma, memory=memory)
+    combined, facts, regions, noise = combined_raw(files, preparation, sigma=sigma, memory=memory)
     error = moderated(combined, noise, regions)
     header = master_header(facts[0].header, "master bias", len(files), mean_time([f.header for f in facts]))
     _note_level(header, combined.data, noise)
@@ -124,8 +104,8 @@ def master_dark(
         See :func:`master_bias`; exposure times differ by more than 1 % or are not known, or the bias has another size.
     """
     files = _enough(paths, minimum, "dark")
-    combined, facts, regions, noise = _combine(files, preparation, sigma=sigma, memory=memory)
-    exposure = _one_exposure(facts)
+    combined, facts, regions, noise = combined_raw(files, preparation, sigma=sigma, memory=memory)
+    exposure = one_exposure(facts)
     error = moderated(combined, noise, regions)
     mask = _lost(combined)
     data = combined.data
@@ -134,7 +114,7 @@ def master_dark(
         offset = opened_master(bias, data.shape, "bias", inputs)
         data = data - offset.data
         error = _quadrature(error, offset.safe_uncertainty)
-        mask |= _flags(offset)
+        mask |= flags_of(offset)
     header = master_header(facts[0].header, "master dark", len(files), mean_time([f.header for f in facts]))
     header["EXPTIME"] = (exposure, "[s] mean exposure time")
     _note_level(header, data, noise)
@@ -178,10 +158,10 @@ def dark_current(darks: Sequence[Image | str | Path]) -> Image:
             raise ImageError(f"{image.label} has no exposure time: no dark current follows from it")
         error = image.safe_uncertainty
         weight = 1.0 if error is None else 1.0 / np.maximum(error.astype(np.float64), 1e-6) ** 2
-        good = np.isfinite(image.data) & np.isfinite(weight) & (_flags(image) & int(PixelFlag.NO_DATA) == 0)
+        good = np.isfinite(image.data) & np.isfinite(weight) & (flags_of(image) & int(PixelFlag.NO_DATA) == 0)
         above += np.where(good, weight * exposure * image.data, 0)
         below += np.where(good, weight * exposure**2, 0)
-        mask |= _flags(image) & ~np.uint8(PixelFlag.NO_DATA)
+        mask |= flags_of(image) & ~np.uint8(PixelFlag.NO_DATA)
     with np.errstate(divide="ignore", invalid="ignore"):
         current = np.where(below > 0, above / below, np.nan).astype(np.float32)
         sigma = np.where(below > 0, 1 / np.sqrt(below), np.nan).astype(np.float32)
@@ -248,9 +228,9 @@ def master_flat(
 
     def normalised(image: Image, raw: Header) -> tuple[Image, tuple[float, ...]]:
         data = image.data.astype(np.float32)
-        for master, factor in ((offset, 1.0), (current, None if current is None else _dark_factor(current, image))):
+        for master, factor in ((offset, 1.0), (current, None if current is None else dark_factor(current, image))):
             if master is not None:
-                _check_shape(master, data.shape, image.label)
+                check_shape(master, data.shape, image.label)
                 data -= master.data if factor == 1.0 else np.float32(factor) * master.data
         regions = preparation.regions(raw, data.shape) if per_amplifier else [_whole(data.shape)]
         found = tuple(_median_of(data, image.safe_mask, region) for region in regions)
@@ -260,10 +240,10 @@ def master_flat(
             data[region.slices] /= np.float32(level)
         return image.replace(data=data), found
 
-    combined, facts, regions, noise = _combine(
+    combined, facts, regions, noise = combined_raw(
         files, preparation, sigma=sigma, memory=memory, finish=normalised, wanted=levels, minimum=minimum
     )
-    _one_filter(facts)
+    one_filter(facts)
     parts = regions if per_amplifier else [_whole(combined.data.shape)]
     data, error = combined.data, moderated(combined, noise, regions, photon=True)
     frame_levels = np.array([fact.levels for fact in facts])
@@ -271,7 +251,7 @@ def master_flat(
         level = float(frame_levels[:, k].mean())
         median = _median_of(data, combined.mask, part)
         variance = error[part.slices] ** 2
-        for master, factor in ((offset, 1.0), (current, None if current is None else _mean_factor(current, facts))):
+        for master, factor in ((offset, 1.0), (current, None if current is None else mean_dark_factor(current, facts))):
             if master is not None and master.safe_uncertainty is not None and factor is not None:
                 variance += (master.uncertainty[part.slices] * np.float32(factor / level)) ** 2
         data[part.slices] /= np.float32(median)
@@ -279,7 +259,7 @@ def master_flat(
     mask = _lost(combined)
     for master in (offset, current):
         if master is not None:
-            mask |= _flags(master)
+            mask |= flags_of(master)
     mask[~(data > 0)] |= int(PixelFlag.BAD)
     used = [fact.path for fact in facts]
     inputs[0] = ("flat", used)
@@ -292,161 +272,11 @@ def master_flat(
     return _master(data, error, mask, header, master_record("master_flat", parameters, inputs))
 
 
-# --- from raw frames to one ------------------------------------------------------------------------------------
-
-
-def _combine(
-    files: Sequence[Path],
-    preparation: Preparation,
-    *,
-    sigma: float,
-    memory: float,
-    finish: Callable[[Image, Header], tuple[Image, tuple[float, ...]]] | None = None,
-    wanted: tuple[float, float] | None = None,
-    minimum: int = 1,
-) -> tuple[Combined, list[Fact], list[Section], list[float]]:
-    """Combined frames, what is remembered of each, the amplifiers' parts, and the noise of a single frame in each."""
-    facts: list[Fact] = []
-    raw_headers: list[Header] = []
-
-    def prepared(image: Image) -> Image:
-        try:
-            raw_headers.append(image.header.share() if isinstance(image.header, Header) else image.header)
-            raw = raw_headers[-1]
-            ready = preparation(image if finish is None else without_saturated(image))
-            found: tuple[float, ...] = ()
-            if finish is not None:
-                ready, found = finish(ready, raw)
-        except ImageError as error:
-            text = str(error)
-            raise ImageError(text if image.label in text else f"{image.label}: {text}") from error
-        facts.append(_fact(Path(image.name or ""), ready.header, ready.data.shape, found))
-        return ready
-
-    with ExitStack() as stack:
-        plain = finish is None and not preparation.needed(_first_header(files[0]))
-        frames = open_frames(files, stack, memory=memory / 2, prepare=None if plain else prepared)
-        if plain:
-            facts = [_plain_fact(path, frame) for path, frame in zip(files, frames, strict=True)]
-            raw_headers = [fact.header for fact in facts]
-        if wanted is not None:
-            keep = [wanted[0] <= float(np.mean(fact.levels)) <= wanted[1] for fact in facts]
-            if sum(keep) < minimum:
-                found = ", ".join(f"{np.mean(fact.levels):.0f}" for fact in facts)
-                raise ImageError(
-                    f"only {sum(keep)} of {len(facts)} flats have a level between {wanted[0]:g} and {wanted[1]:g} adu "
-                    f"({found}); a master needs at least {minimum}"
-                )
-            frames = [frame for frame, good in zip(frames, keep, strict=True) if good]
-            facts = [fact for fact, good in zip(facts, keep, strict=True) if good]
-        shape = common_shape(frames)
-        regions = preparation.regions(raw_headers[0], shape)
-        noise = [single_frame_noise(frames, region) for region in regions]
-        weights = None
-        if finish is not None and len({fact.levels for fact in facts}) > 1:
-            means = np.array([np.mean(fact.levels) for fact in facts])
-            weights = list(means / means.mean()) if means.max() > UNEQUAL_LEVELS * means.min() else None
-        rule = Rule(sigma_low=sigma, sigma_high=sigma, floor=float(np.nanmax([*noise, 0.0])), uncertainty="scatter")
-        return combine_frames(frames, rule, weights=weights, memory=memory / 2), facts, regions, noise
-
-
-# --- small questions -------------------------------------------------------------------------------------------
-
-
-def opened_master(
-    master: Image | str | Path,
-    shape: tuple[int, ...] | None,
-    kind: str,
-    inputs: list[tuple[str, Sequence[Path]]],
-) -> Image:
-    """A master that is used for another one, as an image; its file is added to the inputs.
-
-    Raises
-    ------
-    ImageError
-        Its size is not `shape`, or the file is no image.
-    """
-    if isinstance(master, Image):
-        image = master
-    else:
-        image = Image.from_file(master)
-        inputs.append((f"master {kind}", [Path(master)]))
-    if shape is not None:
-        _check_shape(image, shape, f"the {kind} frames")
-    return image
-
-
-def _check_shape(master: Image, shape: tuple[int, ...], what: str) -> None:
-    if master.data.shape != shape:
-        raise ImageError(
-            f"{master.label} has {master.data.shape[1]} x {master.data.shape[0]} pixels, {what} {shape[1]} x {shape[0]}"
-            " after preparation; make them from frames that are trimmed alike"
-        )
-
-
 def _enough(paths: Iterable[str | Path], minimum: int, kind: str) -> list[Path]:
     files = [Path(path) for path in paths]
     if len(files) < max(minimum, 1):
         raise ImageError(f"{len(files)} {kind} frames; a master needs at least {max(minimum, 1)}")
     return files
-
-
-def _first_header(path: Path) -> Header:
-    from ...images.io.fits_bands import open_bands
-
-    bands = open_bands(path)
-    if bands is None:
-        return Image.from_file(path).header
-    with bands:
-        return bands.header
-
-
-def _plain_fact(path: Path, frame: Frame) -> Fact:
-    header = frame.bands.header if isinstance(frame, FileFrame) else _first_header(path)
-    return _fact(path, header, frame.shape, ())
-
-
-def _fact(path: Path, header: Header, shape: tuple[int, ...], levels: tuple[float, ...]) -> Fact:
-    exposure = header_value(header, "exposure_time", label=str(path))
-    return Fact(path, header, (shape[0], shape[1]), exposure, levels)
-
-
-def _one_exposure(facts: Sequence[Fact]) -> float:
-    for fact in facts:
-        if fact.exposure is None or fact.exposure <= 0:
-            raise ImageError(f"{fact.path} has no exposure time in its header: it cannot go into a master dark")
-    times = [fact.exposure for fact in facts if fact.exposure is not None]
-    if max(times) - min(times) > EXPOSURE_TOLERANCE * max(times):
-        raise ImageError(
-            f"the darks were exposed for {min(times):g} to {max(times):g} s; make one master for each exposure time"
-        )
-    return float(np.mean(times))
-
-
-def _one_filter(facts: Sequence[Fact]) -> None:
-    found = {str(header_value(fact.header, "filter", label=str(fact.path))) for fact in facts}
-    if len(found) > 1:
-        raise ImageError(f"the flats were taken in {', '.join(sorted(found))}; make one master for each filter")
-
-
-def _dark_factor(dark: Image, image: Image) -> float:
-    exposure = image.exposure_time
-    if exposure is None:
-        raise ImageError(f"{image.label} has no exposure time in its header: no dark can be scaled for it")
-    return _factor(dark, exposure)
-
-
-def _mean_factor(dark: Image, facts: Sequence[Fact]) -> float:
-    return _factor(dark, float(np.mean([fact.exposure or 0.0 for fact in facts])))
-
-
-def _factor(dark: Image, exposure: float) -> float:
-    if str(dark.header.get("BUNIT") or "adu").replace(" ", "").lower().endswith("/s"):
-        return exposure
-    own = dark.exposure_time
-    if own is None or own <= 0:
-        raise ImageError(f"{dark.label} has no exposure time in its header and cannot be scaled")
-    return exposure / own
 
 
 def _median_of(data: np.ndarray, mask: np.ndarray | None, region: Section) -> float:
@@ -461,15 +291,6 @@ def _whole(shape: tuple[int, ...]) -> Section:
 
 def _lost(combined: Combined) -> np.ndarray:
     return np.where(combined.mask, np.uint8(PixelFlag.NO_DATA), np.uint8(0))
-
-
-def _flags(image: Image) -> np.ndarray:
-    """The flags of a master as uint8; True of a bool mask is BAD."""
-    if image.safe_mask is None:
-        return np.zeros(image.data.shape, dtype=np.uint8)
-    if image.mask.dtype == bool:
-        return flagged(np.zeros(image.data.shape, dtype=np.uint8), image.mask, PixelFlag.BAD)
-    return (image.mask & 0xFF).astype(np.uint8)
 
 
 def _quadrature(error: np.ndarray, other: np.ndarray | None) -> np.ndarray:
