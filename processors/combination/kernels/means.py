@@ -89,16 +89,9 @@ def clipped_mean(
             by_median, by_mad, low, high, floors[start:end], rounds, bounds[0], bounds[1], bounds[2], scratch, column,
         )  # fmt: skip
         mean_of_kept(
-            rows,
-            width,
-            bounds[0],
-            bounds[1],
-            bounds[2],
-            out[start:end],
-            error[start:end],
-            count[start:end],
-            scratch[3],
-        )
+            rows, width, bounds[0], bounds[1], bounds[2],
+            out[start:end], error[start:end], count[start:end], scratch[3],
+        )  # fmt: skip
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

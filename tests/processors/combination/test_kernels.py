@@ -111,6 +111,9 @@ def test_clipping_is_that_of_slow_code_and_of_astropy(frames, rounds, center, de
     for k in np.flatnonzero(same & (count > 1)):
         assert out[k] == pytest.approx(kept[k].mean(), rel=1e-6)
         assert error[k] == pytest.approx(kept[k].std(ddof=1) / kept[k].size ** 0.5, rel=1e-4, abs=1e-4)
+    within = [np.empty_like(plane) for plane in (out, error, count)]
+    kernels.mean_within(cube, bottom, top, centres, *within)
+    assert all(np.array_equal(*pair, equal_nan=True) for pair in zip(within, (out, error, count), strict=True))
     if rounds == 1:
         clipped = sigma_clip(
             values, sigma_lower=3, sigma_upper=2.5, maxiters=1, cenfunc=center, stdfunc=deviation, axis=0
