@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .arguments import JsonOption, SetOption, VarOption, byte_size, duration, load_chain
-from .run import REPORT, OutputOption, prepare_output, results_as_json
+from .run import REPORT, OutputOption, results_as_json
 from .terminal import console, plural, print_json, progress_console
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def reduce(
         "memory": None if memory is None else byte_size(memory),
         "timeout": None if timeout is None else duration(timeout, "--timeout"),
     }
-    prepare_output(output)
     out = console(stderr=as_json)
     report = output / REPORT
     results = reduce_night(

@@ -172,7 +172,9 @@ class MasterBuilder:
                     used = {"bias": bias, "dark": dark}
 
                     def make() -> Image:
-                        return master_flat(frames, bias=bias, dark=dark, **options)
+                        return master_flat(
+                            frames, bias=bias, dark=dark, normalise=self.settings.normalise, **options
+                        )
 
             name = _file_name(group.kind, group.label, date, words.get(group.setup, ""))
             return self._made(group.kind, group.label, name, frames, used, make)
@@ -192,7 +194,8 @@ class MasterBuilder:
         """Make a master unless it is there already, compare it, and write it."""
         begin = time.perf_counter()
         path = self.folder / name
-        fingerprint = _fingerprint([*frames, *(p for p in used.values() if p is not None)], self.preparation)
+        how = [repr(self.preparation), *([self.settings.normalise] if kind == "flat" else [])]
+        fingerprint = _fingerprint([*frames, *(p for p in used.values() if p is not None)], how)
         if not self.again and (found := _made_before(path, fingerprint)):
             status, reasons, numbers = found
             return self._done(NightMaster(kind, label, status, path, frames, reasons, None, numbers))
@@ -356,9 +359,9 @@ def _numbers(master: Image) -> dict[str, float]:
     return numbers
 
 
-def _fingerprint(files: Iterable[Path], preparation: Preparation) -> str:
+def _fingerprint(files: Iterable[Path], how: Iterable[str]) -> str:
     """A hash of what a master is made from: files by place, size and time; how; and by which version."""
-    facts: list[Any] = [distribution_of(__name__), repr(preparation)]
+    facts: list[Any] = [distribution_of(__name__), *how]
     for path in files:
         status = path.stat()
         facts.append([str(path.resolve()), status.st_size, status.st_mtime_ns])

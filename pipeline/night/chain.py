@@ -1,11 +1,14 @@
-"""The science chain of a night: its calibration, and where that looks for masters."""
+"""The science chain of a night: its calibration, where that looks for masters, and what it finds."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from ...images import Header, ImageError
 from ...processors.calibration import Calibration
+from ...processors.calibration.library import CalibrationLibrary, Kind
 from ..pipeline import Pipeline, every_step
 
 CALIBRATION = Calibration.__module__.rpartition(".")[0]
@@ -27,6 +30,48 @@ def library_of(pipeline: Pipeline) -> Path | None:
         if _is_calibration(step.processor) and (found := getattr(step.processor, "library", None)) is not None:
             return Path(found)
     return None
+
+
+def masters_for(pipeline: Pipeline, headers: Iterable[Header]) -> list[str]:
+    """For each frame a text that changes when the chain would calibrate it with other masters, or with changed ones.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        The chain, with its library.
+    headers : iterable of Header
+        Of raw science frames.
+    """
+    steps = [step.processor for step in every_step(pipeline) if _is_calibration(step.processor)]
+    libraries: dict[Path, CalibrationLibrary] = {}
+    given = [getattr(step, name) for step in steps for name in (*get_args(Kind), "master") if hasattr(step, name)]
+    fixed = [_state(path) for path in given if isinstance(path, Path)]
+    texts = []
+    for header in headers:
+        found = list(fixed)
+        for step in steps:
+            folder = getattr(step, "library", None)
+            if folder is None:
+                continue
+            library = libraries.setdefault(folder, CalibrationLibrary([folder]))
+            names = {"max_age": "max_age", "side": "when", "exposure_tolerance": "exposure_tolerance",
+                     "dark_scale": "dark_scale"}  # fmt: skip
+            wishes = {wish: getattr(step, name) for name, wish in names.items() if hasattr(step, name)}
+            for kind in get_args(Kind):
+                try:
+                    found.append(_state(library.find(kind, header, **wishes).path))
+                except ImageError:  # none fits
+                    found.append(f"no {kind}")
+        texts.append("\n".join(found))
+    return texts
+
+
+def _state(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return f"{path} is not there"
+    return f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
 
 
 def _is_calibration(value: Any) -> bool:

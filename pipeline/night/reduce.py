@@ -13,7 +13,7 @@ from ..pipeline import Pipeline
 from ..running import Results, run_pipeline
 from ..running.results import shown, spell
 from .build import MasterBuilder, NightMaster
-from .chain import calibration_of, library_of, with_library
+from .chain import calibration_of, library_of, masters_for, with_library
 from .frame_types import FrameType, frame_rules
 from .light_curves import LightCurve, light_curves, write_light_curves
 from .quality import Quality, quality_of, quality_table, series_frames
@@ -78,8 +78,10 @@ class NightResults:
 
     @property
     def failed(self) -> bool:
-        """Whether a science frame failed."""
-        return self.science is not None and bool(self.science.failed)
+        """Whether a science frame failed, or a raw file could not be read: nobody knows what that one was."""
+        return any(frame.is_damaged for frame in self.night.unknown) or (
+            self.science is not None and bool(self.science.failed)
+        )
 
     def summary(self) -> str:
         """What a person needs to know in the morning."""
@@ -154,18 +156,20 @@ def reduce_night(
     Raises
     ------
     ConfigError
-        The arguments are wrong: there is no such folder, or it holds no frames.
+        The arguments are wrong: there is no such folder, it holds no frames, or products would go among them.
     """
     paths = [Path(night)] if isinstance(night, str | Path) else [Path(path) for path in night]
     out = Path(output)
     library = Path(masters) if masters is not None else (library_of(pipeline) or out / MASTERS)
-    for folder in (out, library):
-        _make_folder(folder)
+    _check_apart(paths, out, "the output")
+    _check_apart(paths, library, "the library of masters")
     settings = pipeline.night or NightSettings()
     stages: dict[str, float] = {}
 
     begin = time.perf_counter()
     sorted_ = sort_night(paths, frame_rules(settings.frame_types), output=out, apart=[library])
+    for folder in (out, library):
+        _make_folder(folder)
     results = NightResults(_name_of(paths), out, library, sorted_, stages=stages)
     _write_frame_list(sorted_, out / FRAME_LIST)
     if on_sorted is not None:
@@ -185,15 +189,12 @@ def reduce_night(
     begin = time.perf_counter()
     science = sorted_.of(FrameType.SCIENCE)
     if science:
-        # A frame that was calibrated with masters that were made anew since is not done.
-        fresh = any(master.status in ("accepted", "candidate") and master.seconds > 0 for master in results.masters)
+        chain = with_library(pipeline, library.resolve())
+        raw = [frame.path for frame in science]
+        # A frame that was calibrated with other masters than it would be now is not done.
+        depends = dict(zip(raw, masters_for(chain, [frame.header for frame in science]), strict=True))
         results.science = run_pipeline(
-            with_library(pipeline, library.resolve()),
-            [frame.path for frame in science],
-            output=out / REDUCED,
-            workers=workers,
-            resume=resume and not fresh,
-            **run,
+            chain, raw, output=out / REDUCED, workers=workers, resume=resume, depends=depends, **run
         )
     else:
         results.notes.append("the night has no science frames: there is nothing to run the chain on")
@@ -247,7 +248,23 @@ def _write_frame_list(night: SortedNight, path: Path) -> None:
     write_table(table, path)
 
 
+def _check_apart(night: list[Path], folder: Path, what: str) -> None:
+    """What lies in the output and in the library is not raw: raw frames must not lie there.
+
+    Raises
+    ------
+    ConfigError
+        They do.
+    """
+    place = folder.resolve()
+    for path in night:
+        if path.resolve().is_relative_to(place):
+            raise ConfigError(f"{folder}: the raw frames of {path} lie in this folder; choose another for {what}")
+
+
 def _make_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: this is a file; give the name of a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -29,6 +29,11 @@ class NightSettings(BaseModel):
         (), description="rules that tell what kind of exposure a raw frame is; they go before the built-in ones"
     )
     fewest: dict[MasterKind, PositiveInt] = Field({}, description="fewest frames of which a master is made; 3 each")
+    normalise: Literal["whole", "amplifier"] = Field(
+        "whole",
+        description="whether the median of a whole flat is 1, or that of each amplifier's part; the latter leaves it to "
+        "the gains to make amplifiers equal",
+    )
     bad_pixels: bool = Field(True, description="make a map of bad pixels from the night's darks and flats")
     memory: PositiveFloat = Field(500.0, description="memory for the combination of frames [MB]")
     targets: dict[str, Annotated[tuple[float, float], Field(description="right ascension and declination [deg]")]] = (

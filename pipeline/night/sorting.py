@@ -48,6 +48,11 @@ class RawFrame:
             return None
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether the file could not be read."""
+        return len(self.header) == 0
+
+    @property
     def time(self) -> datetime | None:
         """Start of the exposure."""
         return self.value("observation_time")
@@ -125,14 +130,18 @@ def sort_night(
     Raises
     ------
     ConfigError
-        A path does not exist, or a folder holds no frames.
+        A path does not exist, or a folder holds no frames besides products and masters.
     """
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
     elsewhere = [folder.resolve() for folder in (*apart, *([] if output is None else [output]))]
     found = [
         path
         for path in find_images(paths, output=output)
         if not any(path.resolve().is_relative_to(folder) for folder in elsewhere)
     ]
+    if not found:
+        places = ", ".join(str(path) for path in paths)
+        raise ConfigError(f"{places}: there are no raw frames, only products and masters of an earlier run")
     frames = [raw_frame(path, rules) for path in found]
     frames.sort(key=lambda frame: (frame.time.timestamp() if frame.time else 0.0, str(frame.path)))
     return SortedNight(tuple(frames))

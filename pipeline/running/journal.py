@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,15 +37,25 @@ def identity(path: Path) -> dict[str, Any]:
 class Journal:
     """Appends outcomes to a folder's journal. Use it in a ``with`` statement.
 
+    Parameters
+    ----------
+    output : Path
+        The folder.
+    fingerprint : str
+        Identifies the chain, and how files are read.
+    depends : mapping of path to str
+        What else the products of an image depend on.
+
     Raises
     ------
     ConfigError
         The folder cannot be made or written to.
     """
 
-    def __init__(self, output: Path, fingerprint: str) -> None:
+    def __init__(self, output: Path, fingerprint: str, depends: Mapping[Path, str] | None = None) -> None:
         self.path = output / RUN_FOLDER / "journal.jsonl"
         self._fingerprint = fingerprint
+        self._depends = {str(path.resolve()): text for path, text in (depends or {}).items()}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -75,7 +86,8 @@ class Journal:
         OSError
             The disk is full or gone.
         """
-        entry = {"input": dict(source), "fingerprint": self._fingerprint, "outcome": outcome.to_json()}
+        fingerprint = self._fingerprint_of(str(source["path"]))
+        entry = {"input": dict(source), "fingerprint": fingerprint, "outcome": outcome.to_json()}
         line = ("\n" if self._torn else "") + json.dumps(entry) + "\n"
         self._torn = True
         pending = line.encode()
@@ -92,9 +104,14 @@ class Journal:
         latest: dict[str, Outcome] = {}
         for entry in entries(self.path):
             latest.pop(entry.path, None)
-            if entry.fingerprint == self._fingerprint and entry.outcome.status in FINAL and _is_current(entry):
+            same = entry.fingerprint == self._fingerprint_of(entry.path)
+            if same and entry.outcome.status in FINAL and _is_current(entry):
                 latest[entry.path] = entry.outcome
         return latest
+
+    def _fingerprint_of(self, path: str) -> str:
+        text = self._depends.get(path)
+        return self._fingerprint if text is None else sha256((self._fingerprint + text).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

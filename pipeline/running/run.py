@@ -106,6 +106,9 @@ async def arun_pipeline(pipeline: Pipeline, images: Images, **options: Any) -> R
         Where to write a report of the run.
     read : mapping
         Options for the reader, on top of those of the chain.
+    depends : mapping of path to str
+        What the products of an image depend on besides the image and the chain, such as master frames: where that has
+        changed, a resumed run does the image again.
     keep : bool
         Keep a copy of each final image that the chain does not save, so that the results can hand it out.
 
@@ -162,6 +165,7 @@ async def _run(
     timeout: float | None = None,  # noqa: ASYNC109 - of each image, not of the run
     report: str | Path | None = None,
     read: Mapping[str, Any] | None = None,
+    depends: Mapping[Path, str] | None = None,
     keep: bool = False,
 ) -> Results:
     _check_arguments(workers, recycle_after, timeout)
@@ -179,7 +183,9 @@ async def _run(
     ending.tell = teller.stopping
     interrupted = False
 
-    with nullcontext() if output is None else Journal(folder, _fingerprint(pipeline, options)) as journal:
+    with nullcontext() if output is None else Journal(
+        folder, _fingerprint(pipeline, options), depends
+    ) as journal:
         temporary = _temporary_folder(None if output is None else folder / RUN_FOLDER)
         if resume and journal is not None:
             outcomes |= _finished(journal, jobs, all_or_none=pipeline.sequential)

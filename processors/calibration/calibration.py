@@ -45,7 +45,8 @@ class Calibration(Processor):
         electrons    = (raw - overscan - bias - t dark) gain / flat
         uncertainty² = (max((raw - overscan - bias) gain, 0) + read_noise² + errors of the masters²) / flat²
 
-    Masters are given, or are looked for in the library. A frame for which one is missing is an error; with
+    Masters are given, or are looked for in the library; without one, those that are not given are left out, but one
+    must be given, or all be false. A frame for which one is missing is an error; with
     ``on_missing: warn`` it goes on without that correction. In any case the header names the masters (CALBIAS,
     CALDARK with its factor CALDSCL, CALFLAT, CALBPM: a file, or ``none``), and CALNOT lists everything that was *not*
     applied. Without a gain (again only with ``on_missing: warn``) pixels stay in adu and get no uncertainty.
@@ -137,6 +138,11 @@ class Calibration(Processor):
         """The masters for a frame; the kinds that are missing or not wanted are noted."""
         search = Search(self.library, self.max_age, self.side, self.exposure_tolerance, self.dark_scale)
         found: list[Master] = []
+        if self.on_missing == "fail" and self.library is None and self.bias is self.dark is self.flat is None:
+            raise MissingMasterError(
+                f"{image.label}: there are neither masters nor a library to calibrate with; give a library, or the "
+                "masters themselves, and false for those that are to be left out"
+            )
         for kind in CARDS:
             try:
                 master = search.find(kind, image, getattr(self, kind), shape=shape)

@@ -18,6 +18,7 @@ ARGUMENTS: dict[str, dict[str, Any] | Callable[[Path], dict[str, Any]]] = {
     "BadPixels": lambda folder: {"map": master(folder, "bad pixels", 0)},
     "Bias": lambda folder: {"master": master(folder, "bias", 300)},
     "Branch": {"cases": [{"when": {"EXPTIME": "> 30"}, "steps": [MARK]}]},
+    "Calibration": {"bias": False, "dark": False, "flat": False},
     "Dark": lambda folder: {"master": master(folder, "dark", 2)},
     "Flat": lambda folder: {"master": master(folder, "flat", 1)},
     "Fork": {"chains": {"marked": [MARK]}},

@@ -19,6 +19,8 @@ from etendue.processors.calibration import (
     Uncertainty,
 )
 
+NO_MASTERS = {"bias": False, "dark": False, "flat": False}
+
 HEADER = {"EXPTIME": 30.0, "GAIN": 2.0, "RDNOISE": 5.0, "FILTER": "R", "SATURATE": 60000.0}
 
 
@@ -133,7 +135,7 @@ def test_saturation_is_judged_on_raw_pixels_with_bleeding(run):
     calibrated = run(Calibration(bias=image(np.full((9, 4), 2000.0)), flat=image(np.full((9, 4), 2.0))), image(data))
     assert (calibrated.mask[:, 1] & 4 != 0).tolist() == [False, False, True, True, True, True, True, False, False]
     assert calibrated.mask[:, [0, 2, 3]].max() == 0
-    only = run(Calibration(direction="none"), image(data))
+    only = run(Calibration(**NO_MASTERS, direction="none"), image(data))
     assert (only.mask != 0).sum() == 2
 
 
@@ -172,9 +174,9 @@ def test_without_a_gain_pixels_stay_in_counts_and_have_no_uncertainty(run):
 
 
 def test_calibrating_twice_is_refused(run):
-    calibrated = run(Calibration(), image([[110.0]]))
+    calibrated = run(Calibration(**NO_MASTERS), image([[110.0]]))
     with pytest.raises(ImageError, match="electron"):
-        run(Calibration(), calibrated)
+        run(Calibration(**NO_MASTERS), calibrated)
 
 
 def test_amplifiers_have_their_own_level_gain_and_noise(run):
@@ -183,7 +185,7 @@ def test_amplifiers_have_their_own_level_gain_and_noise(run):
         {"data": "[1:2,1:1]", "overscan": "[5:5,1:1]", "gain": 2.0, "read_noise": 3.0},
         {"data": "[3:4,1:1]", "overscan": "[6:6,1:1]", "gain": 4.0, "read_noise": 5.0},
     ]
-    calibrated = run(Calibration(amplifiers=amplifiers, overscan="mean"), Image(data=data))
+    calibrated = run(Calibration(**NO_MASTERS, amplifiers=amplifiers, overscan="mean"), Image(data=data))
     assert calibrated.data.tolist() == [[20.0, 20.0, 80.0, 80.0]]
     np.testing.assert_allclose(calibrated.uncertainty, np.sqrt([[29, 29, 105, 105]]), rtol=1e-6)
     assert calibrated.header["CALOSCAN"] == 150
@@ -192,7 +194,7 @@ def test_amplifiers_have_their_own_level_gain_and_noise(run):
 
 def test_pixels_of_no_amplifier_have_no_data(run):
     amplifiers = [{"data": "[1:1,1:1]", "gain": 1.0}, {"data": "[3:3,1:1]", "gain": 2.0}]
-    calibrated = run(Calibration(amplifiers=amplifiers, read_noise=0), Image(data=[[4.0, 4.0, 4.0]]))
+    calibrated = run(Calibration(**NO_MASTERS, amplifiers=amplifiers, read_noise=0), Image(data=[[4.0, 4.0, 4.0]]))
     np.testing.assert_array_equal(calibrated.data, [[4.0, np.nan, 8.0]])
     np.testing.assert_array_equal(calibrated.uncertainty, [[2.0, np.nan, np.sqrt(8, dtype="f4")]])
     assert calibrated.mask.tolist() == [[0, PixelFlag.NO_DATA, 0]]
@@ -213,7 +215,10 @@ def test_linearity_is_of_counts_above_the_bias(run):
 
 def test_a_strip_above_the_data_is_used_too(run):
     header = HEADER | {"BIASSEC": "[1:2,3:3]", "TRIMSEC": "[1:2,1:2]"}
-    calibrated = run(Calibration(), image([[110.0, 220.0], [60100, 230.0], [100.0, 200.0]], header=header))
+    calibrated = run(
+        Calibration(**NO_MASTERS),
+        image([[110.0, 220.0], [60100, 230.0], [100.0, 200.0]], header=header),
+    )
     assert calibrated.data.tolist() == [[20.0, 40.0], [120000.0, 60.0]]
     assert calibrated.mask[1, 0] == PixelFlag.SATURATED
 
@@ -221,13 +226,13 @@ def test_a_strip_above_the_data_is_used_too(run):
 def test_trimming_moves_everything(run, raw):
     flagged = raw.replace(mask=np.arange(12 * 48).reshape(12, 48) == 3, header=raw.header)
     flagged.header["CRPIX1"], flagged.header["CTYPE1"] = 5.0, "RA---TAN"
-    calibrated = run(Calibration(trim=Section(2, 40, 1, 12), keep_raw=True), flagged)
+    calibrated = run(Calibration(**NO_MASTERS, trim=Section(2, 40, 1, 12), keep_raw=True), flagged)
     assert calibrated.shape == (11, 38)
     assert calibrated.header["CRPIX1"] == 3.0
     assert calibrated.raw.shape == (12, 48)
     assert not calibrated.mask.any()
-    assert run(Calibration(overscan=None, trim=False), raw).header["CALNOT"].startswith("overscan")
-    assert run(Calibration(), flagged).mask[0, 3] == PixelFlag.BAD
+    assert run(Calibration(**NO_MASTERS, overscan=None, trim=False), raw).header["CALNOT"].startswith("overscan")
+    assert run(Calibration(**NO_MASTERS), flagged).mask[0, 3] == PixelFlag.BAD
 
 
 def test_a_movie_is_calibrated_frame_by_frame(run, masters, rng):
@@ -261,7 +266,7 @@ def test_new_masters_of_the_same_name_are_noticed(run, tmp_path):
 
 def test_the_input_is_left_as_it_was(run, raw):
     before = raw.data.copy(), repr(raw.header)
-    run(Calibration(), raw)
+    run(Calibration(**NO_MASTERS), raw)
     assert np.array_equal(raw.data, before[0])
     assert repr(raw.header) == before[1]
 
@@ -282,3 +287,11 @@ def test_long_names_and_lists_fit_into_the_header(run, recwarn):
     assert again.header["CALBIAS"] == bias.name
     assert again.header["CALNOT"] == "overscan, dark, flat, bad_pixels, gain, uncertainty, saturation"
     assert not recwarn.list
+
+
+def test_nothing_to_calibrate_with_is_an_error_and_not_a_calibrated_frame(run):
+    with pytest.raises(ImageError, match="neither masters nor a library"):
+        run(Calibration(gain=1), image([[110.0]]))
+
+    passed_on = run(Calibration(gain=1, on_missing="warn"), image([[110.0]]))
+    assert {"bias", "dark", "flat"} <= set(passed_on.header["CALNOT"].split(", "))
