@@ -265,7 +265,7 @@ class Image(SharedPlanes, KeywordProperties):
         filename : path
             The file.
         **options
-            Passed to the reader; for FITS see :func:`etendue.images.io.fits_reader.read_fits`
+            Passed to the reader; for FITS see :func:`etendue.images.io.fits.reader.read_fits`
             (``dtype``, ``data``, ``mask``, ``uncertainty``: which extension is what).
 
         Raises

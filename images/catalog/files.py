@@ -74,7 +74,7 @@ def _format_of(path: Path) -> tuple[Callable[[Table, BinaryIO], None], Callable[
 def _write_fits(table: Table, stream: BinaryIO) -> None:
     from astropy.io import fits
 
-    from ..io.fits_table import table_unit
+    from ..io.fits.table import table_unit
 
     stream.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
     stream.write(table_unit(table, "CAT"))
@@ -82,8 +82,8 @@ def _write_fits(table: Table, stream: BinaryIO) -> None:
 
 def _read_fits(stream: BinaryIO) -> Table:
     from ..io.content import opened
-    from ..io.fits_header import scan
-    from ..io.fits_table import read_table as read_unit
+    from ..io.fits.header import scan
+    from ..io.fits.table import read_table as read_unit
 
     with opened(stream.read()) as packed:
         content = packed.unpacked()

@@ -3,8 +3,8 @@
 from .atomic import atomic_write
 from .checksum import file_checksum
 from .files import check_read_options, load_planes, read_bytes, read_file, save_planes, write_file, write_stream
-from .fits_reader import read_fits, read_fits_header
-from .fits_writer import write_fits
+from .fits.reader import read_fits, read_fits_header
+from .fits.writer import write_fits
 from .registry import Format, formats, image_suffixes, is_image_file
 
 __all__ = [

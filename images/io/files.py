@@ -12,7 +12,7 @@ from ..errors import ImageError
 from ..planes import Planes
 from .atomic import atomic_write
 from .content import HEAD, refuse_packing
-from .fits_writer import write_fits
+from .fits.writer import write_fits
 from .registry import Format, format_by_content, format_by_suffix, formats
 
 
@@ -65,7 +65,7 @@ def check_read_options(options: Mapping[str, Any]) -> None:
         raise ImageError(f"no reader has an option {unknown[0]!r}; there are {', '.join(known)}")
     parts = {name: options[name] for name in ("layout", "data", "mask", "uncertainty") if name in options}
     if parts:
-        from .fits_layout import fits_layout
+        from .fits.layout import fits_layout
 
         fits_layout(**parts)
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ImageError
 from ..planes import Planes
 from .content import Content
-from .fits_pixels import EXACT, PixelType
+from .fits.pixels import EXACT, PixelType
 
 MAGIC = b"\x93NUMPY"
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import ImageError
 from ..planes import Planes
 from .content import Content
-from .fits_pixels import EXACT, PixelType
+from .fits.pixels import EXACT, PixelType
 from .npy import image_pixels
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"

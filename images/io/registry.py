@@ -16,8 +16,8 @@ from typing import Any
 
 from ..planes import Planes
 from .content import unpacked_head
-from .fits_reader import read_fits
-from .fits_writer import write_fits
+from .fits.reader import read_fits
+from .fits.writer import write_fits
 from .npy import MAGIC as NPY_MAGIC
 from .npy import read_npy, write_npy
 from .pictures import JPEG_MAGIC, PNG_MAGIC, read_picture, write_jpeg, write_png

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ImageError
 from ..planes import Planes
 from .content import Content
-from .fits_pixels import EXACT, PixelType
+from .fits.pixels import EXACT, PixelType
 from .npy import image_pixels
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...images import Header, Image, ImageError
-from ...images.io.fits_reader import read_fits_header
+from ...images.io.fits.reader import read_fits_header
 from ...processors.calibration import Calibration
 from ...processors.calibration.library import CalibrationLibrary, Kind, MasterEntry
 from ...processors.combination.bad_pixels import bad_pixel_map, warm_pixels
@@ -172,9 +172,7 @@ class MasterBuilder:
                     used = {"bias": bias, "dark": dark}
 
                     def make() -> Image:
-                        return master_flat(
-                            frames, bias=bias, dark=dark, normalise=self.settings.normalise, **options
-                        )
+                        return master_flat(frames, bias=bias, dark=dark, normalise=self.settings.normalise, **options)
 
             name = _file_name(group.kind, group.label, date, words.get(group.setup, ""))
             return self._made(group.kind, group.label, name, frames, used, make)

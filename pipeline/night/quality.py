@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from ...images import Header, ImageError
 from ...images.catalog.files import read_table
-from ...images.io.fits_reader import read_fits_header
+from ...images.io.fits.reader import read_fits_header
 from ..running.one_image import holds_pixels
 from ..running.outcome import Outcome
 from .light_curves import Frame

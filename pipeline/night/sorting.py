@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...images import Header, Image, ImageError
-from ...images.io.fits_reader import read_fits_header
+from ...images.io.fits.reader import read_fits_header
 from ...images.keywords import header_value
+from ..errors import ConfigError
 from ..running.discover import find_images
 from .frame_types import RULES, FrameRule, FrameType, classify, why_unknown
 

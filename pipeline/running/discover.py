@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...images.io import image_suffixes
-from ...images.io.fits_layout import companion_files
+from ...images.io.fits.layout import companion_files
 from ..errors import ConfigError
 from .journal import RUN_FOLDER, earlier_products
 

@@ -183,9 +183,7 @@ async def _run(
     ending.tell = teller.stopping
     interrupted = False
 
-    with nullcontext() if output is None else Journal(
-        folder, _fingerprint(pipeline, options), depends
-    ) as journal:
+    with nullcontext() if output is None else Journal(folder, _fingerprint(pipeline, options), depends) as journal:
         temporary = _temporary_folder(None if output is None else folder / RUN_FOLDER)
         if resume and journal is not None:
             outcomes |= _finished(journal, jobs, all_or_none=pipeline.sequential)

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ...images import Image, ImageError, TransientError
-from ...images.io.fits_bands import FitsBands, open_bands
+from ...images.io.fits.bands import FitsBands, open_bands
 
 Band = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 """Pixels, excluded pixels (uint8 or None) and standard deviations (or None) of some rows, all (h, W)."""

@@ -187,8 +187,8 @@ class MeasureQuality(Processor):
 
     reads = {
         "data", "mask?", "catalog", "catalog.x?", "catalog.y?", "catalog.flux?", "catalog.flux_radius_50?",
-        "catalog.ellipticity?", "catalog.flags?", "header.BKGLEVEL?", "header.BKGRMS?", "header.GAIN?", "header.EXPTIME?", "header.ZEROPT?",
-        "header.PIXSCALE?",
+        "catalog.ellipticity?", "catalog.flags?", "header.BKGLEVEL?", "header.BKGRMS?", "header.GAIN?",
+        "header.EXPTIME?", "header.ZEROPT?", "header.PIXSCALE?",
     }  # fmt: skip
     writes = {
         "header.NSOURCES", "header.FWHM?", "header.FWHMSEC?", "header.ELLIPT?", "header.SKYLEVEL", "header.SKYNOISE",

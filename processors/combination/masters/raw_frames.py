@@ -9,7 +9,7 @@ import numpy as np
 
 from ....images import Image, ImageError
 from ....images.header import Header
-from ....images.io.fits_bands import open_bands
+from ....images.io.fits.bands import open_bands
 from ....images.keywords import header_value
 from ....images.sections import Section
 from ..combine import Combined, combine_frames

@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as hnp
 
 from etendue.images import ImageError
 from etendue.images.flags import PixelFlag
-from etendue.images.io import fits_pixels, read_bytes, read_file, read_fits, write_fits
+from etendue.images.io import read_bytes, read_file, read_fits, write_fits
+from etendue.images.io.fits import pixels as fits_pixels
 from etendue.images.planes import Planes
 from etendue.images.provenance import Activity
 

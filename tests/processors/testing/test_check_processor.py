@@ -53,11 +53,9 @@ def assert_breaks(processor: Any, rule: str, words: str, *others: str) -> None:
 # --- what is allowed --------------------------------------------------------------------------------------------
 
 
-def test_a_good_processor_passes_quickly():
+def test_a_good_processor_passes():
     check_processor(Good)
-    begin = time.perf_counter()
     check_processor(Good())
-    assert time.perf_counter() - begin < 3
 
 
 def test_a_processor_that_waits_passes():

@@ -7,11 +7,11 @@ from typing import Self
 
 import numpy as np
 
-from ..header import Header
-from .content import Content
-from .fits_header import Hdu, image_header, scan
-from .fits_pixels import read_pixels
-from .fits_reader import MASK_NAMES, UNCERTAINTY_NAMES, _customary, _data_unit
+from ...header import Header
+from ..content import Content
+from .header import Hdu, image_header, scan
+from .pixels import read_pixels
+from .reader import MASK_NAMES, UNCERTAINTY_NAMES, customary, data_unit
 
 
 class FitsBands:
@@ -91,9 +91,9 @@ def open_bands(path: Path) -> FitsBands | None:
         head = content.read(0, 6)
         if head == b"SIMPLE":
             hdus = scan(content)
-            data = _data_unit(content, hdus, None)
-            mask = _customary(hdus, data, MASK_NAMES)
-            error = _customary(hdus, data, tuple(UNCERTAINTY_NAMES))
+            data = data_unit(content, hdus, None)
+            mask = customary(hdus, data, MASK_NAMES)
+            error = customary(hdus, data, tuple(UNCERTAINTY_NAMES))
             parts = [hdu for hdu in (data, mask, error) if hdu is not None]
             plain = all(not hdu.is_compressed and hdu.shape == data.shape for hdu in parts) and len(data.shape) == 2
             understood = error is None or ("UTYPE" not in error.values and error.name in ("UNCERT", "ERR"))

@@ -5,9 +5,9 @@ import io
 import numpy as np
 from astropy.io import fits
 
-from ..errors import ImageError
-from .content import Content
-from .fits_header import BLOCK, Hdu, finished
+from ...errors import ImageError
+from ..content import Content
+from .header import BLOCK, Hdu, finished
 
 CHUNK = 2**20
 """Bytes that are read and decoded at once: they are still in the cache when they are decoded."""

@@ -1,6 +1,6 @@
 """Which part of which file is data, mask and uncertainty, where a FITS file does not follow a custom we know.
 
-In YAML, or as the options of :func:`~etendue.images.io.fits_reader.read_fits`::
+In YAML, or as the options of :func:`~etendue.images.io.fits.reader.read_fits`::
 
     data: {extension: "SCI,2"}
     mask: {file: {replace: _ooi_, by: _ood_}, codes: {1: BAD, 3: SATURATED}}
@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from ..errors import ImageError
-from ..flags import PixelFlag
+from ...errors import ImageError
+from ...flags import PixelFlag
 
 
 def _flag(value: Any) -> Any:

@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import provenance
-from ..errors import ImageError
-from ..flags import PixelFlag
-from ..header import Header
-from ..planes import Planes
-from ..provenance import Activity
-from .content import Content, opened
-from .fits_header import Hdu, image_header, scan
-from .fits_pixels import EXACT, PixelType, read_pixels
-from .fits_table import read_table
+from ... import provenance
+from ...errors import ImageError
+from ...flags import PixelFlag
+from ...header import Header
+from ...planes import Planes
+from ...provenance import Activity
+from ..content import Content, opened
+from .header import Hdu, image_header, scan
+from .pixels import EXACT, PixelType, read_pixels
+from .table import read_table
 
 if TYPE_CHECKING:
-    from .fits_layout import MaskPart, UncertaintyPart
+    from .layout import MaskPart, UncertaintyPart
 
 MASK_NAMES = ("MASK", "DQ")
 UNCERTAINTY_NAMES = {"UNCERT": "standard_deviation", "ERR": "standard_deviation", "VAR": "variance"}
@@ -60,10 +60,10 @@ def read_fits(
         Type of data and uncertainty. By default float32, and for files that Etendue wrote the types that were written.
         None keeps the type of the physical values in the file.
     layout : str, mapping or FitsLayout
-        What is where: the name of one of :data:`~etendue.images.io.fits_layout.LAYOUTS`, or a description.
+        What is where: the name of one of :data:`~etendue.images.io.fits.layout.LAYOUTS`, or a description.
     data, mask, uncertainty : int, str, mapping or False
         Parts of the layout: number or name of an extension (``"SCI"``, ``("SCI", 2)``), or a mapping as in
-        :mod:`~etendue.images.io.fits_layout`. False leaves mask or uncertainty out.
+        :mod:`~etendue.images.io.fits.layout`. False leaves mask or uncertainty out.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_fits(
     with opened(source, name) as content:
         hdus = scan(content)
         described = _described(layout, data=data, mask=mask, uncertainty=uncertainty)
-        where = _data_unit(content, hdus, described.data.extension if described else None)
+        where = data_unit(content, hdus, described.data.extension if described else None)
         pixels = read_pixels(content, where, dtype, squeeze="ETDTYPE" not in where.values)
         if pixels.ndim not in (2, 3):
             raise ImageError(
@@ -119,7 +119,7 @@ def read_fits_header(source: Path | bytes, *, name: str | None = None) -> Header
     """
     with opened(source, name) as content:
         hdus = scan(content)
-        where = _data_unit(content, hdus, None)
+        where = data_unit(content, hdus, None)
     header = image_header(where, hdus[0])
     header["NAXIS"] = len(where.shape)
     for axis, length in enumerate(reversed(where.shape), start=1):
@@ -133,12 +133,12 @@ def read_fits_header(source: Path | bytes, *, name: str | None = None) -> Header
 def _described(layout: Any, **parts: Any) -> Any:
     if layout is None and all(part is None for part in parts.values()):
         return None
-    from .fits_layout import fits_layout
+    from .layout import fits_layout
 
     return fits_layout(layout, **parts)
 
 
-def _data_unit(content: Content, hdus: list[Hdu], extension: int | str | tuple[str, int] | None) -> Hdu:
+def data_unit(content: Content, hdus: list[Hdu], extension: int | str | tuple[str, int] | None) -> Hdu:
     if extension is not None:
         return _chosen(content, hdus, extension)
     images = [hdu for hdu in hdus if hdu.has_pixels]
@@ -168,7 +168,7 @@ def _chosen(content: Content, hdus: list[Hdu], extension: int | str | tuple[str,
     return found[0]
 
 
-def _customary(hdus: list[Hdu], data: Hdu, names: tuple[str, ...]) -> Hdu | None:
+def customary(hdus: list[Hdu], data: Hdu, names: tuple[str, ...]) -> Hdu | None:
     """The image with one of these names that goes with the data: of several chips, that of the same EXTVER."""
     for name in names:
         for hdu in hdus:
@@ -188,7 +188,7 @@ def _read_part(
 ) -> np.ndarray | None:
     """Values of a part that a layout describes, from this file or from one beside it; None if they may be missing."""
     if part.file is None:
-        hdu = _chosen(content, hdus, part.extension) if part.extension is not None else _customary(hdus, data, names)
+        hdu = _chosen(content, hdus, part.extension) if part.extension is not None else customary(hdus, data, names)
         if hdu is None:
             return None
         return _fitting(content, hdu, dtype, shape)
@@ -205,7 +205,7 @@ def _read_part(
             hdu = _chosen(companion, found, part.extension)
         else:
             alike = [hdu for hdu in found if hdu.has_pixels and hdu.name == data.name]
-            hdu = alike[0] if alike else _data_unit(companion, found, None)
+            hdu = alike[0] if alike else data_unit(companion, found, None)
         return _fitting(companion, hdu, dtype, shape)
 
 
@@ -225,7 +225,7 @@ def _read_mask(
     if part is not None and part.model_fields_set:
         values = _read_part(content, hdus, data, part, MASK_NAMES, None, shape)
         return None if values is None else part.decode(values)
-    hdu = _customary(hdus, data, MASK_NAMES)
+    hdu = customary(hdus, data, MASK_NAMES)
     if hdu is None:
         return None
     own = "ETDTYPE" in hdu.values
@@ -247,7 +247,7 @@ def _read_uncertainty(
         kind = part.kind
         values = _read_part(content, hdus, data, part, tuple(UNCERTAINTY_NAMES), dtype, shape)
     else:
-        hdu = _customary(hdus, data, tuple(UNCERTAINTY_NAMES))
+        hdu = customary(hdus, data, tuple(UNCERTAINTY_NAMES))
         if hdu is None:
             return
         kind = CCDDATA_KINDS.get(str(hdu.values.get("UTYPE", "")).strip(), UNCERTAINTY_NAMES[hdu.name])

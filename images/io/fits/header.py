@@ -13,9 +13,9 @@ from typing import Any
 
 from astropy.io import fits
 
-from ..errors import ImageError
-from ..header import Header
-from .content import Content
+from ...errors import ImageError
+from ...header import Header
+from ..content import Content
 
 BLOCK = 2880
 CARD = 80

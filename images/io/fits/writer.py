@@ -10,15 +10,15 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from astropy.io import fits
 
-from .. import provenance
-from ..errors import ImageError
-from ..flags import PixelFlag
-from ..header import Header
-from ..planes import Planes
-from .fits_header import BLOCK, CARD, STORAGE, card_text, finished
-from .fits_pixels import CHUNK
-from .fits_reader import AXIS_CODE, AXIS_COMMENT, NOT_DATA
-from .fits_table import table_unit
+from ... import provenance
+from ...errors import ImageError
+from ...flags import PixelFlag
+from ...header import Header
+from ...planes import Planes
+from .header import BLOCK, CARD, STORAGE, card_text, finished
+from .pixels import CHUNK
+from .reader import AXIS_CODE, AXIS_COMMENT, NOT_DATA
+from .table import table_unit
 
 Compression = Literal["gzip", "rice"]
 
@@ -34,7 +34,7 @@ RESERVED_NAMES = {*NOT_DATA, "CAT", "PROVENANCE"}
 
 
 def write_fits(planes: Planes, stream: BinaryIO, *, compression: Compression | None = None) -> None:
-    """Write an image so that :func:`~etendue.images.io.fits_reader.read_fits` gives back the same.
+    """Write an image so that :func:`~etendue.images.io.fits.reader.read_fits` gives back the same.
 
     Values, types (bool, all integers, floats), the header, columns with units and descriptions, axes and provenance
     are kept. The steps of the provenance also become HISTORY cards, each once.

@@ -19,10 +19,10 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Column, MaskedColumn, Table
 
-from ..errors import ImageError
-from .content import Content
-from .fits_header import BLOCK, Hdu, card_text, cards, finished
-from .fits_pixels import open_alone
+from ...errors import ImageError
+from ..content import Content
+from .header import BLOCK, Hdu, card_text, cards, finished
+from .pixels import open_alone
 
 FORMS = {"b1": "L", "u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D", "c8": "C", "c16": "M"}
 """TFORM letter by kind and size of the stored numbers."""
