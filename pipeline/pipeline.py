@@ -129,7 +129,7 @@ class Pipeline(Processor):
 
     async def run_inside(self, image: Image, state: State | None = None, *, prefix: str = "") -> Image | None:
         """As ``__call__``; step names are recorded with a prefix."""
-        with ensured_run(), self._keywords_known():
+        with ensured_run(), self.keywords_known():
             return await self._through(self.steps, image, state, prefix)
 
     async def _through(
@@ -156,7 +156,7 @@ class Pipeline(Processor):
                     yield partial(self._finish_one, leftover, number, state, prefix)
 
     async def _finish_one(self, leftover: Leftover, number: int, state: State, prefix: str) -> Image | None:
-        with ensured_run(), self._keywords_known():
+        with ensured_run(), self.keywords_known():
             image = await leftover()
             return await self._through(self.steps[number + 1 :], image, state, prefix)
 
@@ -198,7 +198,8 @@ class Pipeline(Processor):
     def __ror__(self, other: Any) -> "Pipeline":
         return Pipeline.of(other, self)
 
-    def _keywords_known(self) -> AbstractContextManager[Any]:
+    def keywords_known(self) -> AbstractContextManager[Any]:
+        """The context in which headers are understood as the chain's `keywords` say."""
         return extra_keywords(self.keywords) if self.keywords else nullcontext()
 
 

@@ -54,8 +54,10 @@ def atomic_write(path: Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
                 temporary.replace(path)
             else:
                 _rename_if_new(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:  # the disk is full
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     _flush_folder(path.parent)
 

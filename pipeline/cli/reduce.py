@@ -68,19 +68,23 @@ def reduce(
     }
     out = console(stderr=as_json)
     report = output / REPORT
-    results = reduce_night(
-        night,
-        chain,
-        output=output,
-        masters=masters,
-        workers=workers,
-        resume=resume,
-        on_sorted=lambda found: tell_sorted(out, found),
-        on_master=lambda master: tell_master(out, master),
-        on_event=progress_reporter(progress_console(out)),
-        report=report,
-        **options,
-    )
+    try:
+        results = reduce_night(
+            night,
+            chain,
+            output=output,
+            masters=masters,
+            workers=workers,
+            resume=resume,
+            on_sorted=lambda found: tell_sorted(out, found),
+            on_master=lambda master: tell_master(out, master),
+            on_event=progress_reporter(progress_console(out)),
+            report=report,
+            **options,
+        )
+    except KeyboardInterrupt:
+        out.print("Interrupted: run again with --resume to go on from here")
+        raise typer.Exit(130) from None
     finish_night(results, report, out, as_json=as_json)
 
 
@@ -105,7 +109,8 @@ def finish_night(results: "NightResults", report: Path, out: "Console", *, as_js
         print_json(night_as_json(results, report))
     else:
         out.print(results.summary(), soft_wrap=True)
-        out.print(f"Report: {report}", soft_wrap=True)
+        if report.exists():
+            out.print(f"Report: {report}", soft_wrap=True)
     if results.interrupted:
         raise typer.Exit(130)
     if results.failed:

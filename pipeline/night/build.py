@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -133,7 +134,9 @@ class MasterBuilder:
             wanted = getattr(self.calibration, kind)
             stage = [group for group in groups if group.kind == kind and wanted is None]
             with ThreadPoolExecutor(max(1, min(self.workers, len(stage))), "etendue-masters") as threads:
-                done = list(threads.map(lambda group: self._one(group, night.date, words), stage))
+                # A thread knows the chain's keywords only if it gets them with its work.
+                tasks = [threads.submit(copy_context().run, self._one, group, night.date, words) for group in stage]
+                done = [task.result() for task in tasks]
             built += done
         built += self._derived(night, groups, built, words)
         if self.settings.bad_pixels and self.calibration.bad_pixels is None:
@@ -177,7 +180,7 @@ class MasterBuilder:
             name = _file_name(group.kind, group.label, date, words.get(group.setup, ""))
             return self._made(group.kind, group.label, name, frames, used, make)
         except (ImageError, OSError) as error:
-            reason = _without_folder(explain(error), frames)
+            reason = _reason(error, frames)
             return self._done(NightMaster(group.kind, group.label, "not built", None, frames, (reason,)))
 
     def _made(
@@ -263,7 +266,7 @@ class MasterBuilder:
         try:
             return self._made(kind, label, name, frames, {}, make)
         except (ImageError, OSError) as error:
-            reason = _without_folder(explain(error), frames)
+            reason = _reason(error, frames)
             return self._done(NightMaster(kind, label, "not built", None, frames, (reason,)))
 
     # --- what it needs ------------------------------------------------------------------------------------------
@@ -387,7 +390,11 @@ def _file_name(kind: str, label: str, date: str, words: str) -> str:
     return re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9.+-]+", "_", text)) + ".fits"
 
 
-def _without_folder(text: str, frames: Iterable[Path]) -> str:
+def _reason(error: Exception, frames: Iterable[Path]) -> str:
+    """Why a master could not be made, with files by their names."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{Path(error.filename).name}: {error.strerror}"
+    text = explain(error)
     for path in frames:
         text = text.replace(str(path), path.name)
     return text

@@ -71,13 +71,16 @@ def middle_of(frame: RawFrame) -> datetime | None:
 
 
 def quality_of(outcome: Outcome, frame: RawFrame) -> Quality:
-    """What the product's header says about a frame; where it says nothing, the facts that the run noted."""
+    """What the product's header says about a frame; where it says nothing, the facts that the run noted.
+
+    The background among those facts is no level of the sky: it is of the raw frame, with its bias.
+    """
     header = _header_of(outcome)
     values: dict[str, float] = {}
     for name, (card, _) in MEASURED.items():
         value = header.get(card)
         if value is None:
-            value = outcome.facts.get({"sky": "background"}.get(name, name))
+            value = outcome.facts.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             values[name] = float(value)
     return Quality(

@@ -1,7 +1,9 @@
 """Reduce a night: sort its raw frames, build masters, run the science chain, measure, draw light curves."""
 
+import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,10 @@ MASTERS, REDUCED, CURVES = "masters", "reduced", "light_curves"
 
 FRAME_LIST, QUALITY_LIST = "frames.ecsv", "quality.ecsv"
 """Tables in the output: all raw frames with their types, and the numbers of the reduced ones."""
+
+
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+"""Name of a file that is not complete yet."""
 
 
 @dataclass(slots=True)
@@ -51,6 +57,8 @@ class NightResults:
         Of targets and variable stars.
     notes : list of str
         What a person should know besides.
+    unwritten : list of str
+        Tables and reports that could not be written, and why.
     stages : dict of str to float
         How long sorting, masters, frames and light curves took [s].
     """
@@ -64,6 +72,7 @@ class NightResults:
     quality: list[Quality] = field(default_factory=list)
     curves: list[LightCurve] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unwritten: list[str] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -78,10 +87,9 @@ class NightResults:
 
     @property
     def failed(self) -> bool:
-        """Whether a science frame failed, or a raw file could not be read: nobody knows what that one was."""
-        return any(frame.is_damaged for frame in self.night.unknown) or (
-            self.science is not None and bool(self.science.failed)
-        )
+        """Whether a science frame failed, a table was not written, or a raw file not read: it may be of any type."""
+        damaged = any(frame.is_damaged for frame in self.night.unknown)
+        return damaged or bool(self.unwritten) or (self.science is not None and bool(self.science.failed))
 
     def summary(self) -> str:
         """What a person needs to know in the morning."""
@@ -98,7 +106,7 @@ class NightResults:
         if self.science is not None:
             lines.append(self.science.summary())
         lines += [f"  {frame.path.name} left alone: {frame.why}" for frame in self.night.unknown]
-        lines += [f"  {note}" for note in self.notes]
+        lines += [f"  {note}" for note in (*self.notes, *self.unwritten)]
         if self.curves:
             lines.append(f"{len(self.curves)} light curves -> {shown(self.output / CURVES)}/")
         lines.append(f"Everything in {spell(self.seconds)}")
@@ -163,49 +171,69 @@ def reduce_night(
     library = Path(masters) if masters is not None else (library_of(pipeline) or out / MASTERS)
     _check_apart(paths, out, "the output")
     _check_apart(paths, library, "the library of masters")
-    settings = pipeline.night or NightSettings()
-    stages: dict[str, float] = {}
+    with pipeline.keywords_known():
+        settings = pipeline.night or NightSettings()
+        stages: dict[str, float] = {}
 
-    begin = time.perf_counter()
-    sorted_ = sort_night(paths, frame_rules(settings.frame_types), output=out, apart=[library])
-    for folder in (out, library):
-        _make_folder(folder)
-    results = NightResults(_name_of(paths), out, library, sorted_, stages=stages)
-    _write_frame_list(sorted_, out / FRAME_LIST)
-    if on_sorted is not None:
-        on_sorted(sorted_)
-    stages["sorting"] = time.perf_counter() - begin
+        if resume:
+            _remove_unfinished(out)
+        begin = time.perf_counter()
+        sorted_ = sort_night(paths, frame_rules(settings.frame_types), output=out, apart=[library])
+        for folder in (out, library):
+            _make_folder(folder)
+        results = NightResults(_name_of(paths), out, library, sorted_, stages=stages)
+        _write_frame_list(sorted_, out / FRAME_LIST)
+        if on_sorted is not None:
+            on_sorted(sorted_)
+        stages["sorting"] = time.perf_counter() - begin
 
-    begin = time.perf_counter()
-    calibration = calibration_of(pipeline)
-    builder = MasterBuilder(
-        library, calibration or Calibration(), settings, workers=workers, again=not resume, tell=on_master
-    )
-    results.masters = builder.build(sorted_)
-    stages["masters"] = time.perf_counter() - begin
-    if calibration is None:
-        results.notes.append("the chain has no step Calibration: its frames are not calibrated with these masters")
-
-    begin = time.perf_counter()
-    science = sorted_.of(FrameType.SCIENCE)
-    if science:
-        chain = with_library(pipeline, library.resolve())
-        raw = [frame.path for frame in science]
-        # A frame that was calibrated with other masters than it would be now is not done.
-        depends = dict(zip(raw, masters_for(chain, [frame.header for frame in science]), strict=True))
-        results.science = run_pipeline(
-            chain, raw, output=out / REDUCED, workers=workers, resume=resume, depends=depends, **run
+        begin = time.perf_counter()
+        calibration = calibration_of(pipeline)
+        builder = MasterBuilder(
+            library, calibration or Calibration(), settings, workers=workers, again=not resume, tell=on_master
         )
-    else:
-        results.notes.append("the night has no science frames: there is nothing to run the chain on")
-    stages["frames"] = time.perf_counter() - begin
+        results.masters = builder.build(sorted_)
+        stages["masters"] = time.perf_counter() - begin
+        if calibration is None:
+            results.notes.append("the chain has no step Calibration: its frames are not calibrated with these masters")
 
-    begin = time.perf_counter()
-    _look_at(results, settings)
-    stages["light curves"] = time.perf_counter() - begin
-    if report is not None:
-        results.write_report(report)
-    return results
+        begin = time.perf_counter()
+        science = sorted_.of(FrameType.SCIENCE)
+        if science:
+            chain = with_library(pipeline, library.resolve())
+            raw = [frame.path for frame in science]
+            # A frame that was calibrated with other masters than it would be now is not done.
+            depends = dict(zip(raw, masters_for(chain, [frame.header for frame in science]), strict=True))
+            results.science = run_pipeline(
+                chain, raw, output=out / REDUCED, workers=workers, resume=resume, depends=depends, **run
+            )
+        else:
+            results.notes.append("the night has no science frames: there is nothing to run the chain on")
+        stages["frames"] = time.perf_counter() - begin
+
+        begin = time.perf_counter()
+        _look_at(results, settings)
+        stages["light curves"] = time.perf_counter() - begin
+        if report is not None:
+            with _unless_full(results):
+                results.write_report(report)
+        return results
+
+
+@contextmanager
+def _unless_full(results: NightResults) -> Iterator[None]:
+    """A disk that is full at the end of the night costs what does not fit, not the account of all the rest."""
+    try:
+        yield
+    except OSError as error:
+        results.unwritten.append(f"not written: {error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _remove_unfinished(output: Path) -> None:
+    """Remove what a run that was killed was writing at that moment."""
+    for path in output.rglob(".*.part"):
+        if UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _look_at(results: NightResults, settings: NightSettings) -> None:
@@ -215,7 +243,8 @@ def _look_at(results: NightResults, settings: NightSettings) -> None:
     frames = {frame.path: frame for frame in results.night.frames}
     results.quality = [quality_of(o, frames[o.path]) for o in results.science.done if o.path in frames]
     if results.quality:
-        write_table(quality_table(results.quality), results.output / QUALITY_LIST)
+        with _unless_full(results):
+            write_table(quality_table(results.quality), results.output / QUALITY_LIST)
     lacking: dict[str, int] = {}
     for row in results.quality:
         if row.not_applied:
@@ -226,7 +255,8 @@ def _look_at(results: NightResults, settings: NightSettings) -> None:
     curves, notes = light_curves(series, settings.targets, variables=settings.variables)
     results.curves = curves
     results.notes += notes
-    write_light_curves(curves, results.output / CURVES)
+    with _unless_full(results):
+        write_light_curves(curves, results.output / CURVES)
 
 
 def _write_frame_list(night: SortedNight, path: Path) -> None:

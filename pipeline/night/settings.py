@@ -31,8 +31,8 @@ class NightSettings(BaseModel):
     fewest: dict[MasterKind, PositiveInt] = Field({}, description="fewest frames of which a master is made; 3 each")
     normalise: Literal["whole", "amplifier"] = Field(
         "whole",
-        description="whether the median of a whole flat is 1, or that of each amplifier's part; the latter leaves it to "
-        "the gains to make amplifiers equal",
+        description="whether the median of a whole flat is 1, or that of each amplifier's part: then gains, not the "
+        "flat, make the amplifiers equal",
     )
     bad_pixels: bool = Field(True, description="make a map of bad pixels from the night's darks and flats")
     memory: PositiveFloat = Field(500.0, description="memory for the combination of frames [MB]")

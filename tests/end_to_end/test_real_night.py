@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from etendue.images import Image
 from etendue.pipeline import parse_pipeline
 from etendue.pipeline.night import reduce_night
 
@@ -27,6 +28,31 @@ steps:
   - class: MeasureQuality
   - class: Save
 """
+
+
+def test_a_frame_without_any_master_goes_as_far_as_it_can(shared_data, command, tmp_path):
+    """SAAO 1 m: overscan, trim, gain and noise are known; nothing else is."""
+    source = shared_data / "raw_night" / "ccdproc" / "a8280271.fits"
+    if not source.exists():
+        pytest.skip(f"{source} is not there")
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "a8280271.fits").symlink_to(source)
+
+    refused = command("reduce", "night", "-o", "refused")
+    result = command("reduce", "night", "-o", "out", "--set", "steps.Calibration.on_missing=warn")
+
+    assert refused.exit_code == 1
+    assert "Calibration: no bias for instrument STE3 CCD" in refused.output
+    assert result.exit_code == 0, result.output
+    lacking = "without these corrections: bias, dark, flat, bad_pixels, saturation"
+    assert f"1 frame {lacking}" in result.output
+    assert lacking in (tmp_path / "out" / "report.html").read_text()
+    image = Image.from_file(tmp_path / "out" / "reduced" / "a8280271_reduced.fits")
+    assert image.header["CALNOT"] == "bias, dark, flat, bad_pixels, saturation"
+    assert [image.header[card] for card in ("CALBIAS", "CALDARK", "CALFLAT", "CALBPM")] == ["none"] * 4
+    assert image.shape == (520, 512)
+    assert image.unit == "electron"
+    assert 15 < len(image.catalog) < 60
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from etendue.pipeline import load_pipeline, parse_pipeline
 from etendue.pipeline.errors import ConfigError
 from etendue.pipeline.night import reduce_night
 from etendue.pipeline.night.truth import NightTruth
+from etendue.processors.calibration.library import set_status
 
 SHORT = """
 steps:
@@ -106,6 +107,66 @@ def test_frames_are_reduced_again_when_a_master_has_changed(raw_night, chain, tm
 
     assert again.masters[0].status == "accepted"
     assert {outcome.status for outcome in again.science.outcomes} == {"done"}
+
+
+def test_a_run_that_stopped_after_new_masters_leaves_no_frame_with_old_ones(
+    raw_night, chain, tmp_path, copy_of, monkeypatch
+):
+    """Masters made anew, then an interruption: a third run must not take the first one's frames for done."""
+    night = copy_of(raw_night, "*.fits")
+    reduce_night(night, chain, output=tmp_path / "out")
+    (night / "bias_0006.fits").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr("etendue.pipeline.night.reduce.run_pipeline", _stopped)
+        with pytest.raises(KeyboardInterrupt):
+            reduce_night(night, chain, output=tmp_path / "out", resume=True)
+
+    again = reduce_night(night, chain, output=tmp_path / "out", resume=True)
+
+    assert {master.status for master in again.masters} == {"reused"}
+    assert {outcome.status for outcome in again.science.outcomes} == {"done"}
+
+
+def _stopped(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_a_master_that_a_person_has_accepted_since_is_used_when_resumed(raw_night, chain, tmp_path, copy_of):
+    night = copy_of(raw_night, "*.fits")
+    first = reduce_night(night, chain, output=tmp_path / "out")
+    old = next(master for master in first.masters if master.kind == "bad_pixels")
+    set_status(old.path, "candidate", "to be looked at")
+    without = parse_pipeline(SHORT.replace("bad_pixels: null", "bad_pixels: null\n    on_missing: warn"))
+    reduce_night(night, without, output=tmp_path / "out", resume=True)
+
+    set_status(old.path, "accepted", "by a person")
+    again = reduce_night(night, without, output=tmp_path / "out", resume=True)
+
+    assert {outcome.status for outcome in again.science.outcomes} == {"done"}
+    assert again.notes == []
+
+
+def test_masters_of_another_night_are_no_reason_to_do_frames_again(raw_night, chain, tmp_path, copy_of):
+    night = copy_of(raw_night, "*.fits")
+    library = tmp_path / "library"
+    first = reduce_night(night, chain, output=tmp_path / "out", masters=library)
+    image = Image.from_file(first.masters[0].path)
+    image.header["DATE-OBS"] = "2026-05-20T00:00:00"
+    image.writeto(library / "bias_2026-05-20.fits")
+
+    again = reduce_night(night, chain, output=tmp_path / "out", masters=library, resume=True)
+
+    assert {outcome.status for outcome in again.science.outcomes} == {"resumed"}
+
+
+def test_the_flat_is_made_again_when_it_shall_be_normalised_otherwise(raw_night, tmp_path, copy_of):
+    night = copy_of(raw_night, "bias*", "dark*", "flat*")
+    reduce_night(night, parse_pipeline(SHORT), output=tmp_path / "out")
+
+    chain = parse_pipeline("night:\n  normalise: amplifier\n" + SHORT)
+    again = reduce_night(night, chain, output=tmp_path / "out", resume=True)
+
+    assert [m.status for m in again.masters if m.kind in ("bias", "flat")] == ["reused", "accepted"]
 
 
 def test_what_the_night_lacks_comes_from_the_library(raw_night, chain, tmp_path, copy_of):
@@ -218,6 +279,22 @@ def test_the_rules_of_the_chain_tell_the_types(raw_night, tmp_path, copy_of):
     results = reduce_night(night, parse_pipeline(rules + SHORT), output=tmp_path / "out")
 
     assert results.night.counts() == {"bias": 1, "other": 1}
+
+
+def test_the_keywords_of_the_chain_tell_filters_apart(raw_night, tmp_path, copy_of):
+    night = copy_of(raw_night, "bias_*", "dark_*")
+    flats = sorted(raw_night.glob("flat_*"))[:3]
+    for name in ("R", "V"):
+        for flat in flats:
+            image = Image.from_file(flat, dtype=None)
+            del image.header["FILTER"]
+            image.header["MYBAND"] = name
+            image.writeto(night / f"{name}-{flat.name}")
+
+    results = reduce_night(night, parse_pipeline("keywords: {filter: [MYBAND]}\n" + SHORT), output=tmp_path / "out")
+
+    flats_made = [master for master in results.masters if master.kind == "flat"]
+    assert sorted(Image.from_file(master.path).header["MYBAND"] for master in flats_made) == ["R", "V"]
 
 
 def test_the_built_in_chain_is_a_night_chain():
