@@ -1,6 +1,7 @@
 """What every test may ask for: random numbers, small frames, the real data, and a way to run a processor."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ from hypothesis import settings
 from etendue.images import Image
 
 # A busy machine is no reason to fail: how long a test may take is no property of the code.
+# A shell that starts the tests in the background makes them deaf to Ctrl-C, and with them every program that they
+# start: those which test Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 settings.register_profile("etendue", deadline=None)
 settings.load_profile("etendue")
 
