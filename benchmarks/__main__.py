@@ -7,6 +7,7 @@ Its docstring says what is measured; ``NOTES`` (a string) says what a reader mus
 import argparse
 import importlib
 import inspect
+import json
 import os
 import pkgutil
 import platform
@@ -80,10 +81,28 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+PROGRAM = """
+import importlib, json, sys
+module, options = importlib.import_module(sys.argv[1]), json.loads(sys.argv[2])
+rows = module.run(**options)
+print("\\n" + json.dumps(rows, default=float))
+"""
+
+
 def measure(module: ModuleType, *, quick: bool) -> list[dict[str, Any]]:
-    """The rows of a benchmark; one that is always short has no `quick`."""
-    has_short_form = "quick" in inspect.signature(module.run).parameters
-    return module.run(quick=quick) if has_short_form else module.run()
+    """The rows of a benchmark, run in a process of its own: memory that another one left behind changes the times.
+
+    Raises
+    ------
+    RuntimeError
+        The benchmark failed.
+    """
+    options = {"quick": quick} if "quick" in inspect.signature(module.run).parameters else {}
+    command = [sys.executable, "-c", PROGRAM, module.__name__, json.dumps(options)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=HERE.parent)
+    if done.returncode:
+        raise RuntimeError(f"its process ended with {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def section(name: str, module: ModuleType, rows: list[dict[str, Any]], seconds: float) -> str:

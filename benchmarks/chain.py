@@ -16,6 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from astropy.io import fits
+
+from etendue.images import Image
 from etendue.processors.simulation import simulate_field
 
 NOTES = """
@@ -24,6 +28,9 @@ above 1, Etendue is faster. `peak MB` is the largest resident memory of the proc
 
 - **Etendue** checks the chain, records provenance, looks for saturated sources, and computes sky coordinates. **numpy +
   sep by hand** measures the same otherwise (Kron fluxes, radii, windowed positions, errors) and checks nothing.
+- Frames marked *raw* are calibrated first, with uncertainties: bias, dark and flat without errors, read once per
+  process. **numpy** does it with whole arrays in float32, and hands SExtractor the result in a file. pyobs is left out
+  there: its `Calibration` takes masters only from an archive, in which it looks for those of each frame.
 - **SExtractor** is started for each frame, as a script would do it; its start is part of the time.
 - **photutils, segmentation** convolves with a Gaussian of 2 px; **DAOStarFinder** (5 rms, no deblending, no shapes)
   does less work than the others. Both read with ccdproc's CCDData.
@@ -35,6 +42,33 @@ PEERS = Path(__file__).parent / "peers"
 PYOBS = Path(os.environ.get("PYOBS_PYTHON", Path(__file__).parent.parent / ".venv-pyobs" / "bin" / "python"))
 ONE_THREAD = {f"{pool}_NUM_THREADS": "1" for pool in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "VECLIB")}
 OURS = "Etendue"
+
+
+RAW = {
+    OURS: "raw_etendue",
+    "numpy + sep by hand": "raw_sep_by_hand",
+    "numpy + SExtractor": "raw_source_extractor",
+    "ccdproc + photutils": "raw_ccdproc_photutils",
+}
+"""Contestants from the raw frame, with master bias, dark and flat beside it."""
+
+
+def raw_contestants() -> dict[str, tuple[Path, str]]:
+    """As :func:`contestants`, with a calibration in front."""
+    needs = {"numpy + SExtractor": "SExtractor", "ccdproc + photutils": "photutils, segmentation"}
+    present = contestants()
+    return {name: (Path(sys.executable), module) for name, module in RAW.items() if needs.get(name, OURS) in present}
+
+
+def write_masters(frame: Path, side: int) -> None:
+    """Master bias, dark and flat for a frame."""
+    rng = np.random.default_rng(5)
+    header = fits.getheader(frame)
+    cards = {key: header[key] for key in ("EXPTIME", "GAIN", "RDNOISE", "FILTER", "INSTRUME") if key in header}
+    levels = {"bias": (300.0, 0.5), "dark": (2.0, 0.5), "flat": (1.0, 0.02)}
+    for kind, (level, scatter) in levels.items():
+        data = (level + scatter * rng.standard_normal((side, side))).astype(np.float32)
+        Image(data, {**cards, "IMAGETYP": f"master {kind}"}).writeto(frame.with_name(f"{kind}.fits"))
 
 
 def contestants() -> dict[str, tuple[Path, str]]:
@@ -89,15 +123,17 @@ class Contestant:
         self.log.close()
 
 
-def measure(size: int, rounds: int) -> list[dict[str, Any]]:
-    """One table row for each contestant, on a frame of `size` × `size` pixels."""
+def measure(size: int, rounds: int, *, raw: bool = False) -> list[dict[str, Any]]:
+    """One table row for each contestant, on a frame of `size` × `size` pixels; with `raw` calibration included."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         frame = Path(folder) / "frame.fits"
         simulated = simulate_field((size, size), seed=7)
         simulated.replace(catalog=None).writeto(frame)
+        if raw:
+            write_masters(frame, size)
         running = {
             name: stack.enter_context(Contestant(python, module, frame, Path(folder) / f"{module}.fits"))
-            for name, (python, module) in contestants().items()
+            for name, (python, module) in (raw_contestants() if raw else contestants()).items()
         }
         for contestant in running.values():
             contestant.round()
@@ -108,7 +144,7 @@ def measure(size: int, rounds: int) -> list[dict[str, Any]]:
     ours = [done["wall"] for done in taken[OURS]]
     return [
         {
-            "frame": f"{size}²",
+            "frame": f"{size}²{', raw' if raw else ''}",
             "chain": name,
             "wall min [ms]": 1e3 * min(done["wall"] for done in results),
             "wall median [ms]": 1e3 * statistics.median(done["wall"] for done in results),
@@ -122,5 +158,6 @@ def measure(size: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def run(quick: bool = False) -> list[dict[str, Any]]:
-    """All contestants that are installed here; at 1024² and, in the long form, at 4096²."""
-    return measure(1024, 2 if quick else 15) + ([] if quick else measure(4096, 5))
+    """All contestants that are installed here, without and with calibration; in the long form at 4096², too."""
+    small = measure(1024, 2 if quick else 15) + measure(1024, 2 if quick else 15, raw=True)
+    return small if quick else small + measure(4096, 5) + measure(4096, 5, raw=True)

@@ -24,9 +24,14 @@ def pipeline(output: str) -> Pipeline:
 
 def chain(frame: Path, output: Path) -> int:
     """Read, background, detect, three apertures, write, with checks and provenance."""
+    return take_through(pipeline(output.name), frame, output)
+
+
+def take_through(steps: Pipeline, frame: Path, output: Path) -> int:
+    """Take a frame through a chain as a worker does, and count the sources."""
 
     async def one_image() -> Image | None:
-        return await pipeline(output.name)(Image.from_file(frame))
+        return await steps(Image.from_file(frame))
 
     with run_context(RunContext(output=output.parent, source=frame)), compute_inline():
         image = asyncio.run(one_image())

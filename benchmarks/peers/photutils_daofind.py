@@ -11,7 +11,11 @@ from photutils_segmentation import RADII, background_subtracted
 
 def chain(frame: Path, output: Path) -> int:
     """Read, background, detect stars, three apertures, write."""
-    data, rms = background_subtracted(frame)
+    return measure(*background_subtracted(frame), output)
+
+
+def measure(data: np.ndarray, rms: float, output: Path) -> int:
+    """Detect stars, three apertures, write."""
     table = DAOStarFinder(threshold=5 * rms, fwhm=3.2)(data)
     if table is None:
         return 0

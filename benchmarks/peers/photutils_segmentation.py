@@ -20,14 +20,22 @@ def background_subtracted(frame: Path) -> tuple[np.ndarray, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)
         ccd = CCDData.read(frame, unit="adu")
-    data = ccd.data.astype(np.float32)
+    return without_sky(ccd.data.astype(np.float32))
+
+
+def without_sky(data: np.ndarray) -> tuple[np.ndarray, float]:
+    """Pixels without the sky, and the noise of the sky."""
     sky = Background2D(data, 64, filter_size=3, bkg_estimator=SExtractorBackground())
     return data - sky.background, float(sky.background_rms_median)
 
 
 def chain(frame: Path, output: Path) -> int:
     """Read, background, detect with deblending, three apertures, write."""
-    data, rms = background_subtracted(frame)
+    return measure(*background_subtracted(frame), output)
+
+
+def measure(data: np.ndarray, rms: float, output: Path) -> int:
+    """Detect with deblending, three apertures, write."""
     smooth = convolve(data, make_2dgaussian_kernel(2.0, size=3))
     segments = detect_sources(smooth, 1.5 * rms, n_pixels=5)
     segments = deblend_sources(smooth, segments, n_pixels=5, n_levels=32, contrast=0.005, progress_bar=False)

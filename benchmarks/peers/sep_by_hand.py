@@ -10,14 +10,24 @@ from astropy.table import Table
 RADII = (3.0, 5.0, 8.0)
 
 
-def chain(frame: Path, output: Path) -> int:
-    """Read, background, detect, three apertures, write."""
+def read(frame: Path) -> tuple[np.ndarray, float | None]:
+    """Pixels in float32, and the gain."""
     with fits.open(frame, do_not_scale_image_data=True, memmap=False) as hdus:
         zero = hdus[0].header.get("BZERO", 0)
         gain = hdus[0].header.get("GAIN")
         data = hdus[0].data.astype(np.float32)
     if zero:
         data += np.float32(zero)
+    return data, gain
+
+
+def chain(frame: Path, output: Path) -> int:
+    """Read, background, detect, three apertures, write."""
+    return measure(*read(frame), output)
+
+
+def measure(data: np.ndarray, gain: float | None, output: Path) -> int:
+    """Background, detect, three apertures, write."""
     sky = sep.Background(data, bw=64, bh=64, fw=3, fh=3)
     sky.subfrom(data)
     rms = sky.globalrms
