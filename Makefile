@@ -1,12 +1,14 @@
 # make demo    a simulated raw night, into masters, catalogues, light curves and a report
 # make test    all tests
+# make chaos   the daemon under a thousand kills and every disturbance, into docs/reliability.md   (under an hour)
 # make lint    format, style, types, direction of the imports
 # make bench   all measurements, into benchmarks/RESULTS.md    (ARGS=--quick: the short form)
 # make docs    the user guide, into docs/_build/html
 # make setup   the virtual environment .venv only, ready for work on the code
 # make clean   everything that the above made, except .venv
 #
-# It needs Python >= 3.11 with venv, and the package registry for the first installation.
+# It needs Python >= 3.11 with venv, and the package registry for the first installation. Tests talk to PostgreSQL,
+# mosquitto, nats-server and chromium: what lacks of them is installed from Debian (as root or with sudo), or said.
 # PYTHON=python3.12 make demo  takes another interpreter; ARGS="..." is handed to the program that a target runs.
 
 PYTHON ?= python3
@@ -21,14 +23,17 @@ export PYTHONUNBUFFERED := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench docs setup typing clean
+.PHONY: demo test chaos lint bench docs setup programs typing clean
 
 demo: $(VENV)/installed
 	@$(BIN)/etendue demo $(ARGS)
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test programs
 	@echo "Running the tests; the last line sums them up."
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+chaos: $(VENV)/installed-test programs
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(VENV)/installed-test $(VENV)/installed-lint typing
 	$(BIN)/ruff format --check --quiet $(CODE) || { echo "Run: $(BIN)/ruff format $(CODE)"; exit 1; }
@@ -51,6 +56,9 @@ clean:
 	rm -rf build dist demo docs/_build docs/generated etendue.egg-info .pytest_cache .ruff_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "make clean: removed all that was built. $(VENV) stays; remove it with: rm -r $(VENV)"
+
+programs:
+	@.ci/programs
 
 # The rooms under the name that they are installed with: type checkers do not run import hooks.
 typing:

@@ -23,7 +23,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"
 INCLUDED = (
     "catalog_columns", "keywords", "flags", "formats", "chains", "rules", "library_keys", "comparison_limits",
-    "frame_rules", "night_settings",
+    "frame_rules", "night_settings", "observatory",
 )  # fmt: skip
 """Generated pages that are parts of others."""
 exclude_patterns = [

@@ -2,7 +2,8 @@
 
 Before Sphinx reads the sources, it writes into ``docs/generated``: the catalogue columns, the header keywords, the
 pixel flags, the file formats, the built-in chains, what the calibration library compares, the rules for the types of
-raw frames, the settings of a night, and the reference of all processors with their parameters.
+raw frames, the settings of a night, the keys of an observatory, and the reference of all processors with their
+parameters.
 """
 
 import dataclasses
@@ -143,6 +144,14 @@ def night_settings() -> str:
     return parameters(NightSettings)
 
 
+def observatory_settings() -> str:
+    """The keys of ``observatory.yaml``."""
+    from observatory_page import rows, sections
+
+    head = ("key", "value", "default", "meaning")
+    return "\n".join(f"### {title}\n\n{table(head, rows(model, keys, type_of))}" for title, model, keys in sections())
+
+
 def type_of(schema: dict[str, Any]) -> str:
     """The type of a parameter in words, from its JSON Schema."""
     if "enum" in schema:
@@ -238,6 +247,7 @@ PAGES = {
     "comparison_limits.md": comparison_limits,
     "frame_rules.md": frame_rules,
     "night_settings.md": night_settings,
+    "observatory.md": observatory_settings,
     "processors.md": processor_reference,
 }
 

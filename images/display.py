@@ -10,10 +10,19 @@ import numpy as np
 
 from .errors import ImageError
 
-Stretch = Literal["linear", "asinh", "zscale"]
+Stretch = Literal["linear", "asinh", "zscale", "log", "sqrt"]
 
-QUANTILES = {"linear": (5.0, 95.0), "asinh": (20.0, 99.8), "zscale": (5.0, 95.0)}
+QUANTILES = {
+    "linear": (5.0, 95.0),
+    "asinh": (20.0, 99.8),
+    "zscale": (5.0, 95.0),
+    "log": (20.0, 99.9),
+    "sqrt": (10.0, 99.5),
+}
 """Default limits of each stretch [%]. asinh shows what lies far above the sky, so it needs a high upper limit."""
+
+LOG_RANGE = 1000.0
+"""The logarithmic stretch is log(1 + 1000 f) of the fraction f between the limits, as in SAOImage DS9."""
 
 SAMPLE = 1 << 18
 """Pixels from which quantiles are estimated: enough for 0.1 % of the distribution."""
@@ -44,7 +53,7 @@ def picture(
         Pixel values.
     vmin, vmax : float
         Values shown black and white; what is not given is found in the data.
-    stretch : {"linear", "asinh", "zscale"}
+    stretch : {"linear", "asinh", "zscale", "log", "sqrt"}
         How values between the limits become grey. ``zscale`` is linear between limits that follow the sky.
     low, high : float
         Quantiles at which the limits lie [%]; by default those of :data:`QUANTILES`.
@@ -79,7 +88,7 @@ def picture(
         found = limits(data, stretch, low=low, high=high)
         vmin = found[0] if vmin is None else vmin
         vmax = found[1] if vmax is None else vmax
-    levels = _asinh_levels(softening) if stretch == "asinh" else None
+    levels = _levels(stretch, softening)
     channels = [_to_bytes(channel, vmin, vmax, levels) for channel in (data if data.ndim == 3 else data[np.newaxis])]
     shown = channels[0] if len(channels) == 1 else np.stack(channels, axis=-1)
     return np.ascontiguousarray(shown[::-1])
@@ -117,9 +126,19 @@ def _sample(data: np.ndarray) -> np.ndarray:
     return finite
 
 
-def _asinh_levels(softening: float) -> np.ndarray:
+def _levels(stretch: Stretch, softening: float) -> np.ndarray | None:
+    """Grey of each of 65536 values between the limits; None where it is proportional."""
     ramp = np.linspace(0.0, 1.0, 1 << 16)
-    return (np.arcsinh(ramp / softening) / np.arcsinh(1 / softening) * 255).astype(np.uint8)
+    match stretch:
+        case "asinh":
+            grey = np.arcsinh(ramp / softening) / np.arcsinh(1 / softening)
+        case "log":
+            grey = np.log1p(LOG_RANGE * ramp) / np.log1p(LOG_RANGE)
+        case "sqrt":
+            grey = np.sqrt(ramp)
+        case _:
+            return None
+    return (grey * 255).astype(np.uint8)
 
 
 def _to_bytes(channel: np.ndarray, vmin: float, vmax: float, levels: np.ndarray | None) -> np.ndarray:

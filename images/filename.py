@@ -257,7 +257,7 @@ def safe_text(value: Any) -> str:
     text = str(value).strip()
     if not isinstance(value, str):
         return re.sub(r"[/\\\x00-\x1f\x7f]", "_", text)
-    text = re.sub(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]", "_", text)
+    text = re.sub(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udfff]", "_", text)
     text = re.sub(r"\.{2,}", ".", text).lstrip(".-").strip()
     return _shortened(text or "_", LONGEST_VALUE)
 

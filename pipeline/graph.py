@@ -39,7 +39,7 @@ def _inside(processor: Processor) -> Iterator[str]:
     if isinstance(processor, Pipeline):
         yield from _tree(processor)
         return
-    ways = list(_ways(processor))
+    ways = list(ways_of(processor))
     for number, (label, chain) in enumerate(ways, 1):
         last = number == len(ways)
         yield f"{LAST if last else BRANCH}[{label}]"
@@ -47,7 +47,7 @@ def _inside(processor: Processor) -> Iterator[str]:
             yield from (((BLANK if last else BAR) + line) for line in _tree(chain))
 
 
-def _ways(processor: Processor) -> Iterator[tuple[str, Pipeline | None]]:
+def ways_of(processor: Processor) -> Iterator[tuple[str, Pipeline | None]]:
     """The chains of a composite with what leads into each; a way without steps has none."""
     for where, chain in inner_chains(processor):
         yield _way_label(processor, where), chain
@@ -68,7 +68,7 @@ def described(step: Step) -> str:
     """A step in one line: name, class, parameters that differ from their defaults, policy."""
     cls = step.class_name.rpartition(".")[2]
     parts = [step.label if step.label == cls else f"{step.label} ({cls})"]
-    data = _own_data(step)
+    data = own_data(step)
     if parameters := _listed({key: value for key, value in data.items() if key not in POLICY}):
         parts.append(parameters)
     if policy := _listed({key: data[key] for key in POLICY if key in data and key != "name"}):
@@ -76,7 +76,7 @@ def described(step: Step) -> str:
     return "  ".join(parts)
 
 
-def _own_data(step: Step) -> dict[str, Any]:
+def own_data(step: Step) -> dict[str, Any]:
     """What the step's YAML says besides its class and the steps within it."""
     inside = {where[0] for where, _ in inner_chains(step.processor)} | {"otherwise"}
     return {key: value for key, value in step_data(step, check=False).items() if key != "class" and key not in inside}
@@ -129,7 +129,7 @@ class _Drawing:
         processor = step.processor
         if isinstance(processor, Pipeline):
             return self.chain(processor, start, label)
-        ways = list(_ways(processor))
+        ways = list(ways_of(processor))
         if not ways:
             made = self.node(described(step).replace("  ", "\n"))
             self.link(start, made, label)

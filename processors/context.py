@@ -18,6 +18,9 @@ from ..images import Image, ImageError
 from ..images.io import file_checksum
 from ..images.provenance import Activity, InputFile
 
+OWN_FOLDER = ".etendue"
+"""Folder for a run's own notes and unfinished products, inside the output folder."""
+
 
 @dataclass
 class RunContext:
@@ -27,6 +30,9 @@ class RunContext:
     ----------
     output : Path
         Folder that relative product names refer to.
+    destination : Path or None
+        Where the products will be in the end, if `output` is only where they wait until all of them are complete. Names
+        are then relative to it, and what is there already counts as existing.
     source : Path or None
         The file that the image was read from. It is never overwritten.
     sources : tuple of Path
@@ -52,6 +58,7 @@ class RunContext:
     """
 
     output: Path = field(default_factory=Path.cwd)
+    destination: Path | None = None
     source: Path | None = None
     sources: tuple[Path, ...] = ()
     claims: Path | None = None
@@ -118,21 +125,39 @@ def product_path(name: str | Path, *, overwrite: bool = True) -> Path:
     ------
     ImageError
         A relative name leads outside the output folder, or the name is that of a raw file, belongs to another image
-        of this run, or exists and may not be overwritten.
+        of this run, or exists and may not be overwritten. With a destination: the name is absolute.
     """
     context = current_run()
     root = context.output.resolve()
     path = (root / name).resolve()
     if not Path(name).is_absolute() and not path.is_relative_to(root):
         raise ImageError(f"product name {str(name)!r} leads out of the output folder {root}")
-    if path in _resolved(context.sources) or (context.source is not None and path == context.source.resolve()):
-        raise ImageError(f"{path} is raw input and is never overwritten; choose another name or another output folder")
-    _claim(path, context)
-    if path.exists() and not overwrite:
-        raise ImageError(f"{path} exists; remove it, choose another name, or allow overwriting with overwrite: true")
+    final = path if context.destination is None else _final_place(path, root, context.destination)
+    if final in _resolved(context.sources) or (context.source is not None and final == context.source.resolve()):
+        raise ImageError(f"{final} is raw input and is never overwritten; choose another name or another output folder")
+    _claim(final, context)
+    if not overwrite and (final.exists() or path.exists()):
+        raise ImageError(f"{final} exists; remove it, choose another name, or allow overwriting with overwrite: true")
     if path not in context.products:
         context.products.append(path)
     return path
+
+
+def _final_place(path: Path, output: Path, destination: Path) -> Path:
+    """Where a product that is written to the output folder first will be in the end."""
+    root = destination.resolve()
+    if not path.is_relative_to(output):
+        raise ImageError(
+            f"product name '{path}' is absolute: in the daemon products go below its destination {root}; "
+            "give a name relative to it"
+        )
+    name = path.relative_to(output)
+    final = (root / name).resolve()
+    if not final.is_relative_to(root):
+        raise ImageError(f"product name '{name}' leads out of the destination {root} by a symbolic link")
+    if name.parts[:1] in ((), (OWN_FOLDER,)):
+        raise ImageError(f"product name '{name}' is reserved; choose another one")
+    return final
 
 
 def stamped(image: Image) -> Image:
@@ -183,7 +208,7 @@ def claim_product(path: Path, claims: Path, owner: str) -> str:
     try:
         descriptor = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
-        return claim.read_text()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(owner)
+        return os.fsdecode(claim.read_bytes())
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(os.fsencode(owner))
     return owner

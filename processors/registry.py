@@ -2,14 +2,14 @@
 
 import difflib
 import importlib
-import pkgutil
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from inspect import isclass, isfunction
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 from .processor import ENTRY_POINT_GROUP, FunctionProcessor, Processor, processor_from_function
@@ -33,8 +33,7 @@ def _found() -> tuple[Mapping[str, type[Processor]], tuple[Broken, ...]]:
     found: dict[str, type[Processor]] = {}
     origin: dict[str, str] = {}
     broken: list[Broken] = []
-    package = importlib.import_module(__package__ or "etendue.processors")
-    for module in _modules(package):
+    for module in map(importlib.import_module, _files()):
         for name, thing in vars(module).items():
             if _is_public_processor(name, thing) and thing.__module__ == module.__name__:
                 found[name], origin[name] = thing, "etendue"
@@ -78,6 +77,8 @@ def find_processor(name: str) -> type[Processor]:
         Nothing has this name; the message says what is near or what went wrong.
     """
     if "." not in name:
+        if (own := _own(name)) is not None:
+            return own
         known = processors()
         if name in known:
             return known[name]
@@ -104,9 +105,14 @@ def find_processor(name: str) -> type[Processor]:
 
 def processor_name(processor: type[Processor]) -> str:
     """The registered name of a processor class, or its dotted path; :func:`find_processor` finds it again."""
-    for name, known in processors().items():
-        if known is processor:
-            return name
+    if _own(processor.__name__) is processor:
+        return processor.__name__
+    # Whoever announces it is of the same distribution. Other plugins, and all our own processors, are not imported.
+    family = processor.__module__.partition(".")[0]
+    if any(entry.module.partition(".")[0] == family for entry in entry_points(group=ENTRY_POINT_GROUP)):
+        for name, known in processors().items():
+            if known is processor:
+                return name
     return dotted_path(processor)
 
 
@@ -124,13 +130,40 @@ def _as_class(thing: Any) -> type[Processor]:
     raise TypeError(f"expected a Processor class or a function, found {type(thing).__name__}")
 
 
-def _modules(package: ModuleType) -> list[ModuleType]:
-    names = [
-        module.name
-        for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
-        if not module.ispkg and ".testing." not in module.name
-    ]
-    return [importlib.import_module(name) for name in names]
+CLASS = re.compile(r"^class (\w+)\(", re.MULTILINE)
+
+
+@cache
+def _own(name: str) -> type[Processor] | None:
+    """One of our own processors. The others are not imported for it: that would take most of a second."""
+    for module in _written_in().get(name, ()):
+        thing = getattr(importlib.import_module(module), name, None)
+        if _is_public_processor(name, thing) and thing.__module__ == module:
+            return thing
+    return None
+
+
+@cache
+def _written_in() -> Mapping[str, tuple[str, ...]]:
+    """Modules in whose text a class of a name is defined."""
+    found: dict[str, tuple[str, ...]] = {}
+    for module, path in _files().items():
+        for name in CLASS.findall(path.read_text(encoding="utf-8")):
+            found[name] = (*found.get(name, ()), module)
+    return found
+
+
+@cache
+def _files() -> Mapping[str, Path]:
+    """Our own modules and their files, sorted; not those that only help to test."""
+    package = importlib.import_module(__package__ or "etendue.processors")
+    found = {}
+    for root in map(Path, package.__path__):
+        for path in sorted(root.rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            if "testing" not in parts and parts[-1] != "__init__":
+                found[".".join((package.__name__, *parts))] = path
+    return found
 
 
 def _is_public_processor(name: str, thing: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import chains, demo, files, masters, new, processors, reduce, run, simulate
+from . import chains, demo, files, masters, new, processors, queue, reduce, run, serve, simulate
 
 UsageError: Any = typer.BadParameter.__bases__[0]
 """What typer raises for wrong arguments; newer versions of it carry their own copy of click."""
@@ -102,6 +102,7 @@ def etendue(
 
 
 RUNNING = "Running"
+DAEMON = "Day and night"
 CHAINS = "Chains and processors"
 IMAGES = "Images"
 STARTING = "To begin with"
@@ -113,6 +114,10 @@ app.command("run", rich_help_panel=RUNNING)(run.run)
 app.command("reduce", rich_help_panel=RUNNING)(reduce.reduce)
 app.command("replay", rich_help_panel=RUNNING)(run.replay)
 app.add_typer(masters.app, name="masters", rich_help_panel=RUNNING)
+app.command("serve", rich_help_panel=DAEMON)(serve.serve)
+app.command("reload", rich_help_panel=DAEMON)(serve.reload)
+app.add_typer(queue.app, name="queue", rich_help_panel=DAEMON)
+app.command("token", rich_help_panel=DAEMON)(serve.token)
 app.command("validate", rich_help_panel=CHAINS)(chains.validate)
 app.command("graph", rich_help_panel=CHAINS)(chains.graph)
 app.command("schema", rich_help_panel=CHAINS)(chains.schema)

@@ -43,7 +43,8 @@ def print_table(out: "Console", table: "Table") -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout. NaN and infinities, which JSON does not have, become null."""
-    print(json.dumps(_finite(value), indent=2, default=str, ensure_ascii=False))
+    text = json.dumps(_finite(value), indent=2, default=str, ensure_ascii=False)
+    print(text.encode("utf-8", "backslashreplace").decode())  # names of files need not be text
 
 
 def _finite(value: Any) -> Any:

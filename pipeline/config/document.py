@@ -1,5 +1,6 @@
 """A chain file with its includes and variables, as one tree."""
 
+import os
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -69,11 +70,15 @@ class Document:
         Values that win over those of the files; text is read as YAML.
     problems : Problems
         Where problems are noted.
+    within : Path
+        Folder in which included files must lie; built-in chains may always be included. By default, anywhere.
     """
 
-    def __init__(self, variables: Mapping[str, Any], problems: Problems) -> None:
+    def __init__(self, variables: Mapping[str, Any], problems: Problems, *, within: Path | None = None) -> None:
         self.problems = problems
+        self.within = within
         self.opened = 0
+        self.files: list[Path] = []
         self.known: dict[str, Mark] = {}
         self.given: dict[str, Node] = {}
         for name, value in variables.items():
@@ -169,11 +174,13 @@ class Document:
         try:
             if self.opened > MAX_INCLUDES:
                 raise SyntaxProblem(name.mark, f"more than {MAX_INCLUDES} files are included")
+            self._check_within(name, base)
             path = find_chain(name.value, base)
             identity = path.resolve()
             if identity in opened:
                 circle = " -> ".join(each.name for each in (*opened[opened.index(identity) :], identity))
                 raise SyntaxProblem(name.mark, f"the files include each other: {circle}")
+            self.files.append(path)
             root = read_chain(path, name.mark)
         except FileNotFoundError as error:
             self.problems.add(name.mark, "include", str(error))
@@ -182,6 +189,15 @@ class Document:
             self.problems.add(problem.mark, "", problem.message)
             return nothing, {}
         return self._resolved(root, path.parent, visible, (*opened, identity))
+
+    def _check_within(self, name: ScalarNode, base: Path) -> None:
+        """Refuse a file outside the folder before anything tells whether it exists."""
+        if self.within is None:
+            return
+        allowed = [self.within, self.within.resolve(), *{path.parent for path in builtin_chains().values()}]
+        wanted = Path(os.path.normpath(base / Path(name.value).expanduser()))
+        if not all(any(map(path.is_relative_to, allowed)) for path in (wanted, wanted.resolve())):
+            raise SyntaxProblem(name.mark, f"'{name.value}' lies outside the folder of the chain")
 
     def _splice(self, steps: ListNode, base: Path, visible: Mapping[str, Node], opened: tuple[Path, ...]) -> None:
         """Put the steps of included files in the place of ``- include: file``, also in chains within steps."""

@@ -48,6 +48,23 @@ def load_pipeline(
     return _assemble(root, path.parent, (path.resolve(),), variables, overrides, check)
 
 
+def chain_files(path_or_name: str | Path) -> list[Path]:
+    """The file of a chain, and all files that it includes; those of them that can be read.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such chain.
+    """
+    path = find_chain(path_or_name)
+    document = Document({}, Problems())
+    try:
+        document.whole(read_chain(path, Mark(str(path))), path.parent, (path.resolve(),))
+    except SyntaxProblem:
+        return [path]
+    return [path, *document.files]
+
+
 def parse_pipeline(
     text: str,
     *,

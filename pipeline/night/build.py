@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -121,31 +121,44 @@ class MasterBuilder:
         self.preparation = preparation_for(calibration)
         self._tell = tell or (lambda _: None)
 
-    def build(self, night: SortedNight) -> list[NightMaster]:
+    def build(
+        self, night: SortedNight, *, date: str | None = None, words: Mapping[Setup, str] | None = None
+    ) -> list[NightMaster]:
         """Everything that the night's calibration frames make: biases, with them darks, with both flats and maps.
 
         A master that cannot be built, because there are too few frames or one of them is damaged, says why; the
         library is asked for another one.
+
+        Parameters
+        ----------
+        night : SortedNight
+            The frames.
+        date : str
+            What file names call the night; by default its date in UTC.
+        words : mapping
+            What tells each setup from others in file names; by default only as much as this night needs.
         """
         groups = groups_of(night)
-        words = setup_words(frame.setup for frame in night.frames if frame.type is not None)
+        date = night.date if date is None else date
+        if words is None:
+            words = setup_words(frame.setup for frame in night.frames if frame.type is not None)
         built: list[NightMaster] = []
         for kind in ("bias", "dark", "flat"):
             wanted = getattr(self.calibration, kind)
             stage = [group for group in groups if group.kind == kind and wanted is None]
             with ThreadPoolExecutor(max(1, min(self.workers, len(stage))), "etendue-masters") as threads:
                 # A thread knows the chain's keywords only if it gets them with its work.
-                tasks = [threads.submit(copy_context().run, self._one, group, night.date, words) for group in stage]
+                tasks = [threads.submit(copy_context().run, self._one, group, date, words) for group in stage]
                 done = [task.result() for task in tasks]
             built += done
-        built += self._derived(night, groups, built, words)
+        built += self._derived(date, groups, built, words)
         if self.settings.bad_pixels and self.calibration.bad_pixels is None:
-            built += self._warm_pixels(night, built, words)
+            built += self._warm_pixels(night, date, built, words)
         return built
 
     # --- one master ---------------------------------------------------------------------------------------------
 
-    def _one(self, group: Group, date: str, words: dict[Setup, str]) -> NightMaster:
+    def _one(self, group: Group, date: str, words: Mapping[Setup, str]) -> NightMaster:
         fewest = self.settings.fewest_of(group.kind)
         memory = self.settings.memory / self.workers
         options: dict[str, Any] = {"preparation": self.preparation, "minimum": fewest, "memory": memory}
@@ -213,7 +226,7 @@ class MasterBuilder:
         return self._done(NightMaster(kind, label, comparison.status, path, frames, reasons, last, numbers, seconds))
 
     def _derived(
-        self, night: SortedNight, groups: Sequence[Group], built: Sequence[NightMaster], words: dict[Setup, str]
+        self, date: str, groups: Sequence[Group], built: Sequence[NightMaster], words: Mapping[Setup, str]
     ) -> list[NightMaster]:
         """What follows from new masters, for each setup: a dark current from darks, a map of bad pixels."""
         derived = []
@@ -224,20 +237,20 @@ class MasterBuilder:
             flats = [m.path for m in own if m.kind == "flat" and m.path is not None]
             word = words.get(setup, "")
             if len(darks) > 1:
-                name = _file_name("dark", "current", night.date, word)
+                name = _file_name("dark", "current", date, word)
                 derived.append(self._from_masters("dark", "dark current", name, darks, partial(dark_current, darks)))
             given = isinstance(self.calibration.bad_pixels, Path | Image)
             if self.settings.bad_pixels and not given and (darks or flats):
                 # Darks are in the order of their exposure time, and defects show best in the longest one.
                 dark, flat = darks[-1] if darks else None, flats[-1] if flats else None
-                name = _file_name("bad_pixels", "", night.date, word)
+                name = _file_name("bad_pixels", "", date, word)
                 sources = [path for path in (dark, flat) if path is not None]
                 make = partial(bad_pixel_map, dark=dark, flat=flat)
                 derived.append(self._from_masters("bad_pixels", "bad pixels", name, sources, make))
         return derived
 
     def _warm_pixels(
-        self, night: SortedNight, built: Sequence[NightMaster], words: dict[Setup, str]
+        self, night: SortedNight, date: str, built: Sequence[NightMaster], words: Mapping[Setup, str]
     ) -> list[NightMaster]:
         """Where neither the night nor the library has a map of bad pixels: one from science frames that drift."""
         made = []
@@ -249,7 +262,7 @@ class MasterBuilder:
                 continue
             step = max(1, len(frames) // MOST_OF_A_SERIES)
             paths = tuple(frame.path for frame in frames[::step])
-            name = _file_name("bad_pixels", "series", night.date, words.get(setup, ""))
+            name = _file_name("bad_pixels", "series", date, words.get(setup, ""))
             make = partial(warm_pixels, paths, preparation=self.preparation, memory=self.settings.memory)
             made.append(self._from_masters("bad_pixels", "bad pixels", name, paths, make))
         return made
@@ -387,6 +400,7 @@ def _made_before(path: Path, fingerprint: str) -> tuple[str, tuple[str, ...], di
 def _file_name(kind: str, label: str, date: str, words: str) -> str:
     """``flat_R_2026-03-20.fits``."""
     text = "_".join(part for part in (kind, label.removeprefix(kind), words, date) if part)
+    text = text.replace("'", "p")  # the filters g and g' have flats of their own
     return re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9.+-]+", "_", text)) + ".fits"
 
 

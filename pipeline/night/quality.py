@@ -11,23 +11,11 @@ from astropy.table import Table
 from ...images import Header, ImageError
 from ...images.catalog.files import read_table
 from ...images.io.fits.reader import read_fits_header
+from ..running.measured import MEASURED
 from ..running.one_image import holds_pixels
 from ..running.outcome import Outcome
 from .light_curves import Frame
 from .sorting import RawFrame
-
-MEASURED: Mapping[str, tuple[str, str]] = {
-    "seeing": ("FWHMSEC", "arcsec"),
-    "fwhm": ("FWHM", "px"),
-    "ellipticity": ("ELLIPT", ""),
-    "sky": ("SKYLEVEL", ""),
-    "sky_noise": ("SKYNOISE", ""),
-    "n_sources": ("NSOURCES", ""),
-    "limiting_magnitude": ("LIMMAG", "mag"),
-    "zero_point": ("LIMZP", "mag"),
-    "airmass": ("AIRMASS", ""),
-}
-"""What is told of each frame, the card that holds it (MeasureQuality writes them), and the unit."""
 
 CATALOGS = (".fits", ".ecsv", ".csv", ".vot", ".xml", ".parquet")
 

@@ -76,4 +76,4 @@ class InlineExecutor:
 
 def out_of_time(job: Job, step: str, limit: float) -> Outcome:
     """The outcome of an image that took too long."""
-    return Outcome(job.path, "failed", step=step, error=f"not finished within {limit:g} s", seconds=limit)
+    return Outcome(job.path, "failed", step=step, error=f"not finished within {limit:g} s", seconds=limit, cause="time")

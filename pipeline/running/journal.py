@@ -12,10 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
+from ...processors.context import OWN_FOLDER
 from ..errors import ConfigError
 from .outcome import Outcome
 
-RUN_FOLDER = ".etendue"
+RUN_FOLDER = OWN_FOLDER
 """Folder for a run's own notes, inside the output folder."""
 
 FINAL = ("done", "dropped")

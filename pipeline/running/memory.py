@@ -2,7 +2,9 @@
 
 import ctypes
 import gc
+import os
 import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,9 +48,18 @@ class Budget:
         self.limit = limit
         self._taken: dict[int, int] = {}
 
+    @property
+    def used(self) -> int:
+        """What is reserved [byte]."""
+        return sum(self._taken.values())
+
+    def admits(self, size: int) -> bool:
+        """Whether an image fits, or nothing else runs."""
+        return not self._taken or self.used + size <= self.limit
+
     def admit(self, key: int, size: int) -> bool:
         """Reserve memory for an image if it fits, or if nothing else runs."""
-        if self._taken and sum(self._taken.values()) + size > self.limit:
+        if not self.admits(size):
             return False
         self._taken[key] = size
         return True
@@ -76,3 +87,42 @@ def _malloc_trim() -> Any:
     if not sys.platform.startswith("linux"):
         return None
     return getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a process has of the memory [byte]: pages of its own, and what it has reserved."""
+
+    private: int
+    reserved: int
+
+
+def private(process: int) -> Used:
+    """Memory that a process alone is responsible for; pages of files that are mapped can be given up and do not count.
+
+    Raises
+    ------
+    OSError
+        There is no such process any more.
+    """
+    facts: dict[str, int] = {}
+    with open(f"/proc/{process}/status", "rb") as file:  # noqa: PTH123 - several times a second
+        for line in file:
+            name, _, value = line.partition(b":")
+            if name in (b"RssAnon", b"RssShmem", b"VmSwap", b"VmData"):
+                facts[name.decode()] = int(value.split()[0]) * 1024
+    own = facts.get("RssAnon", 0) + facts.get("RssShmem", 0) + facts.get("VmSwap", 0)
+    return Used(own, facts.get("VmData", 0))
+
+
+def children_left_behind() -> int:
+    """Processes that were started and still run. Those that have ended are laid to rest."""
+    ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    try:
+        while (found := os.waitid(os.P_ALL, 0, ended)) is not None:
+            os.waitpid(found.si_pid, 0)
+    except ChildProcessError:
+        return 0
+    tracker = getattr(sys.modules.get("multiprocessing.resource_tracker"), "_resource_tracker", None)
+    helper = getattr(tracker, "_pid", None)  # which multiprocessing keeps as long as the process lives
+    return sum(child.pid != helper for child in psutil.Process().children())

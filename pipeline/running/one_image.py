@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +20,8 @@ from ...images.provenance import Activity
 from ...processors import RunContext, State, off_loop, run_context
 from ..pipeline import Pipeline
 from ..step import distribution_of, explain
+from .causes import ReplacedError, cause_of
+from .measured import masters_of, measured_on
 from .outcome import Outcome, Status
 
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
@@ -38,11 +39,15 @@ READ = "read"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One image to be taken through a chain: a file, or (inline only) an image in memory."""
+    """One image to be taken through a chain: a file, or (inline only) an image in memory.
+
+    With an `identity` (size [byte], time of change [ns]) the file must be that one, before it is read and after.
+    """
 
     index: int
     path: Path
     image: Image | None = None
+    identity: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +58,34 @@ class Setting:
     ----------
     output : Path
         Folder for products.
-    claims : Path
-        Folder where names of products are claimed.
+    claims : Path or None
+        Folder where names of products are claimed; None where somebody else sees to it that each belongs to one image.
     sources : tuple of Path
         All raw input of the run; never overwritten.
     read : mapping
         Options for the reader.
     keep : Path or None
         Folder for a copy of each final image that the chain itself does not save.
+    destination : Path or None
+        Where products will be in the end, if `output` is only where they wait.
     """
 
     output: Path
-    claims: Path
+    claims: Path | None
     sources: tuple[Path, ...] = ()
     read: Mapping[str, Any] = field(default_factory=dict)
     keep: Path | None = None
+    destination: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; :meth:`from_json` makes the same of it."""
         return {
             "output": str(self.output),
-            "claims": str(self.claims),
+            "claims": None if self.claims is None else str(self.claims),
             "sources": [str(source) for source in self.sources],
             "read": dict(self.read),
             "keep": None if self.keep is None else str(self.keep),
+            "destination": None if self.destination is None else str(self.destination),
         }
 
     @classmethod
@@ -84,11 +93,21 @@ class Setting:
         """What :meth:`to_json` described."""
         return cls(
             output=Path(plain["output"]),
-            claims=Path(plain["claims"]),
+            claims=None if plain["claims"] is None else Path(plain["claims"]),
             sources=tuple(Path(source) for source in plain["sources"]),
             read=plain["read"],
             keep=None if plain["keep"] is None else Path(plain["keep"]),
+            destination=None if plain["destination"] is None else Path(plain["destination"]),
         )
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known of an image, filled while the work goes on: facts from before its first step, the last step."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    checksum: str = ""
+    step: str = READ
 
 
 async def take_through(
@@ -114,12 +133,21 @@ async def take_through(
     on_step : callable
         Told the name of each step before it starts.
     """
-    context = _context(setting, job.path if job.image is None else None, str(job.path), on_step)
-    found: dict[str, Any] = {}
+    found = _Found()
+
+    def entered(step: str) -> None:
+        found.step = step
+        if on_step is not None:
+            on_step(step)
+
+    context = _context(setting, job.path if job.image is None else None, str(job.path), entered)
 
     async def work() -> Image | None:
-        image = await _read(job.path, pipeline, setting, context) if job.image is None else job.image
-        found.update(await off_loop(facts_at_start, image))
+        image = job.image
+        if image is None:
+            image = await _read(job, pipeline, setting, context)
+            found.checksum = image.provenance[-1].inputs[0].sha256
+        found.facts = await off_loop(facts_at_start, image)
         return await pipeline(image, state)
 
     return await _outcome(work, job.path, f"{job.index:06d}.fits", setting, context, found)
@@ -144,6 +172,7 @@ async def take_the_rest(
 def _context(setting: Setting, source: Path | None, owner: str, on_step: Callable[[str], None] | None) -> RunContext:
     return RunContext(
         output=setting.output,
+        destination=setting.destination,
         source=source,
         sources=setting.sources,
         claims=setting.claims,
@@ -158,12 +187,10 @@ async def _outcome(
     name: str,
     setting: Setting,
     context: RunContext,
-    found: Mapping[str, Any] = MappingProxyType({}),
+    found: _Found | None = None,
 ) -> Outcome:
-    """What becomes of an image; one that was never in a file is called by its own name.
-
-    `found` are facts from before the first step, filled while the work goes on.
-    """
+    """What becomes of an image; one that was never in a file is called by its own name."""
+    found = found or _Found()
     begin = time.perf_counter()
     result: Image | None = None
 
@@ -174,7 +201,8 @@ async def _outcome(
             products=tuple(product for product in context.products if product.exists()),
             seconds=time.perf_counter() - begin,
             timings=tuple(context.timings),
-            facts={**found, **({} if result is None else facts_at_end(result))},
+            facts={**found.facts, **({} if result is None else facts_at_end(result))},
+            checksum=found.checksum,
             **details,
         )
 
@@ -186,8 +214,11 @@ async def _outcome(
         kept = await _keep(result, name, setting, context)
         return outcome("done", kept=kept, notes=_warnings(result, context))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever went wrong is this image's outcome
+        traceback.clear_frames(error.__traceback__)  # and with them, where memory is what is missing, large arrays
         lines = "".join(traceback.format_exception(error))
-        return outcome("failed", step=context.failed_step or READ, error=explain(error), traceback=lines)
+        cause = cause_of(error, source=context.source, folders=(setting.output, setting.destination))
+        step = context.failed_step or found.step
+        return outcome("failed", step=step, error=explain(error), traceback=lines, cause=cause)
 
 
 def _warnings(image: Image, context: RunContext) -> tuple[str, ...]:
@@ -200,20 +231,26 @@ def _warnings(image: Image, context: RunContext) -> tuple[str, ...]:
     )
 
 
-async def _read(path: Path, pipeline: Pipeline, setting: Setting, context: RunContext) -> Image:
+async def _read(job: Job, pipeline: Pipeline, setting: Setting, context: RunContext) -> Image:
     """The image of a file, with the file and its checksum as the beginning of its provenance."""
+    path = job.path
     if context.on_step is not None:
         context.on_step(READ)
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     begin = time.perf_counter()
     how = "failed"
+    _check_identity(job)
     checksum = asyncio.get_running_loop().run_in_executor(None, file_checksum, path)
     try:
         image = await off_loop(partial(Image.from_file, path, **setting.read))
         inputs = (await checksum,)
+        _check_identity(job)
         how = "done"
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ImageError:
+        _check_identity(job)  # a file that is being replaced is not damaged
+        raise
     finally:
         await asyncio.gather(checksum, return_exceptions=True)
         seconds = time.perf_counter() - begin
@@ -221,6 +258,26 @@ async def _read(path: Path, pipeline: Pipeline, setting: Setting, context: RunCo
     parameters = {"options": dict(setting.read), "keywords": pipeline.keywords}
     given = {name: value for name, value in parameters.items() if value}
     return image.with_provenance(Activity(READ, READ, distribution_of(__name__), given, inputs, started, seconds))
+
+
+def _check_identity(job: Job) -> None:
+    """Whether the file is still the one that is meant.
+
+    Raises
+    ------
+    ReplacedError
+        It is another one.
+    ImageError
+        It is not there.
+    """
+    if job.identity is None:
+        return
+    try:
+        facts = job.path.stat()
+    except OSError as error:
+        raise ImageError(f"{job.path} cannot be read: {error.strerror or error}") from error
+    if (facts.st_size, facts.st_mtime_ns) != job.identity:
+        raise ReplacedError(f"{job.path} has been replaced or changed since it was seen")
 
 
 async def _keep(image: Image, name: str, setting: Setting, context: RunContext) -> Path | None:
@@ -265,12 +322,14 @@ def facts_at_start(image: Image) -> dict[str, Any]:
 
 
 def facts_at_end(image: Image) -> dict[str, Any]:
-    """What was found on an image: n_sources, median fwhm [px] and ellipticity."""
+    """What was found on an image: n_sources, median fwhm [px] and ellipticity, what was measured, masters used."""
+    facts: dict[str, Any] = {**measured_on(image.header), "masters": masters_of(image)}
     catalog = image.safe_catalog
     if catalog is None:
-        return {}
+        return facts
     medians = {name: _median(catalog[name]) for name in ("fwhm", "ellipticity") if name in catalog.colnames}
-    return {"n_sources": len(catalog)} | {name: value for name, value in medians.items() if value is not None}
+    found = {name: value for name, value in medians.items() if value is not None}
+    return facts | {"n_sources": len(catalog)} | found
 
 
 def _median(values: Any) -> float | None:

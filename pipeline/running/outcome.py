@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from .causes import Cause
+
 Status = Literal["done", "failed", "dropped", "resumed"]
 
 LONGEST_TRACEBACK = 20_000
@@ -40,6 +42,12 @@ class Outcome:
         What else a person should know, for example that a worker process died in the first attempt.
     kept : Path or None
         A copy of the final image in the run's temporary folder, if there is one.
+    cause : str
+        What kind of failure it was; see :data:`~etendue.pipeline.running.causes.Cause`. Empty if it did not fail.
+    log : str
+        What the steps logged and printed, where somebody keeps it (the daemon does).
+    checksum : str
+        SHA-256 of the input file, hexadecimal; empty if it was not read to its end.
     """
 
     path: Path
@@ -53,6 +61,9 @@ class Outcome:
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     kept: Path | None = None
+    cause: Cause = ""
+    log: str = ""
+    checksum: str = ""
 
     @property
     def succeeded(self) -> bool:
@@ -90,6 +101,9 @@ class Outcome:
                 facts=dict(plain["facts"]),
                 notes=tuple(str(note) for note in plain["notes"]),
                 kept=None if plain["kept"] is None else Path(plain["kept"]),
+                cause=plain.get("cause", ""),
+                log=str(plain.get("log", "")),
+                checksum=str(plain.get("checksum", "")),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"this is not the record of an outcome: {error!r}") from error

@@ -32,9 +32,9 @@ from .memory import Budget, default_budget, working_memory
 from .one_image import Job, Setting
 from .outcome import Event, Outcome
 from .pool import WorkerPool
+from .processes.worker import IMPORTING
 from .results import Results, Run
 from .shipping import pack
-from .worker import IMPORTING
 
 Images = Iterable[str | Path | Image] | str | Path
 
@@ -183,7 +183,7 @@ async def _run(
     ending.tell = teller.stopping
     interrupted = False
 
-    with nullcontext() if output is None else Journal(folder, _fingerprint(pipeline, options), depends) as journal:
+    with nullcontext() if output is None else Journal(folder, chain_fingerprint(pipeline, options), depends) as journal:
         temporary = _temporary_folder(None if output is None else folder / RUN_FOLDER)
         if resume and journal is not None:
             outcomes |= _finished(journal, jobs, all_or_none=pipeline.sequential)
@@ -201,7 +201,8 @@ async def _run(
 
         if todo:
             setting = _setting(folder, Path(temporary.name), jobs, options, keep)
-            _claim_products(jobs, outcomes, setting.claims)
+            if setting.claims is not None:
+                _claim_products(jobs, outcomes, setting.claims)
             executor: Executor
             if workers == 1:
                 executor = InlineExecutor(pipeline, setting, timeout=timeout)
@@ -384,7 +385,7 @@ def _temporary_folder(parent: Path | None) -> TemporaryDirectory[str]:
         raise ConfigError(f"no temporary folder can be made in {parent}: {error.strerror or error}") from error
 
 
-def _fingerprint(pipeline: Pipeline, read: Mapping[str, Any]) -> str:
+def chain_fingerprint(pipeline: Pipeline, read: Mapping[str, Any]) -> str:
     """What identifies the work of a run: the chain's fingerprint, and how files are read."""
     if not read:
         return pipeline.fingerprint

@@ -26,11 +26,14 @@ class Chain:
         The script to import for processors that are defined in it.
     sequential : bool
         The chain remembers something between images.
+    fingerprint : str
+        Identifies the chain for a worker that has several.
     """
 
     text: str
     main: str | None = None
     sequential: bool = False
+    fingerprint: str = ""
 
 
 def pack(pipeline: Pipeline) -> Chain:

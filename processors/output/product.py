@@ -99,7 +99,8 @@ def new_product(name: str, *, overwrite: bool) -> Iterator[Path]:
 
 
 def _explained(error: OSError, name: str) -> ImageError | TransientError:
-    path = current_run().output.absolute() / name
+    context = current_run()
+    path = (context.destination or context.output).absolute() / name
     if isinstance(error, FileExistsError):
         return ImageError(f"{path} exists; remove it, choose another name, or allow overwriting with overwrite: true")
     if error.errno in ADVICE:

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 import venv
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -57,9 +58,10 @@ def installed(tmp_path_factory, wheel) -> Path:
     return home / "bin"
 
 
-def test_every_module_imports(installed, repository, tmp_path):
+def test_every_module_imports_without_the_extras(installed, repository, tmp_path):
     program = """
-import importlib, pkgutil
+import importlib, pkgutil, sys
+sys.modules.update(dict.fromkeys(("paho", "nats", "psycopg"), None))
 import etendue
 print(etendue.__file__)
 names = {module.name for module in pkgutil.walk_packages(etendue.__path__, "etendue.")} - {"etendue.__main__"}
@@ -72,6 +74,14 @@ print(len(names))
 
     assert Path(origin).is_relative_to(installed.parent)
     assert int(count) == len([path for path in sources if path.parent.name != "etendue"])
+
+
+def test_every_file_of_the_page_is_there(wheel, repository):
+    page = repository / "pipeline" / "web" / "static"
+    packed = set(ZipFile(wheel).namelist())
+    wanted = [path.relative_to(repository).as_posix() for path in page.rglob("*") if path.is_file()]
+    assert wanted
+    assert [name for name in wanted if f"etendue/{name}" not in packed] == []
 
 
 def test_the_command_knows_its_version(installed, tmp_path):

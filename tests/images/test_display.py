@@ -32,6 +32,19 @@ def test_only_the_missing_limit_is_found():
     assert limits(data, low=10, high=50) == (10.0, 50.0)
 
 
+def test_logarithm_and_square_root_lift_what_is_faint():
+    values = np.array([[0.0, 1.0, 25.0, 100.0]])
+
+    def grey(fraction: np.ndarray) -> list[int]:
+        return [int(level) for level in fraction.ravel() * 255]
+
+    logarithm = picture(values, vmin=0, vmax=100, stretch="log")[0].astype(int)
+    root = picture(values, vmin=0, vmax=100, stretch="sqrt")[0].astype(int)
+
+    assert np.abs(logarithm - grey(np.log1p(10 * values) / np.log1p(1000))).max() <= 1
+    assert np.abs(root - grey(np.sqrt(values / 100))).max() <= 1
+
+
 def test_nan_is_black_and_does_not_disturb():
     data = np.arange(100.0).reshape(10, 10)
     with_nan = data.copy()
@@ -138,7 +151,7 @@ def test_pictures_of_images():
 
 def test_unknown_stretches_and_shapes_are_refused():
     with pytest.raises(ValueError, match="linear, asinh, zscale"):
-        picture(np.ones((2, 2)), stretch="log")  # type: ignore[arg-type]
+        picture(np.ones((2, 2)), stretch="cube")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="H, W"):
         picture(np.ones(3))
     with pytest.raises(ValueError, match="jpeg"):

@@ -10,6 +10,7 @@ import pytest
 from etendue.images import Image
 from etendue.processors import processors
 from etendue.processors.testing import check_processor, example_images
+from tests.web_server import web_server  # noqa: F401 - a fixture
 
 MARK = {"class": "AddFitsHeaders", "headers": {"SEEN": True}}
 
@@ -43,8 +44,12 @@ def master(folder: Path, image_type: str, value: float) -> str:
 
 
 @pytest.mark.parametrize("name", processors())
-def test_processor_keeps_the_contract(name, tmp_path):
+def test_processor_keeps_the_contract(name, tmp_path, request):
     arguments = ARGUMENTS.get(name, {})
+    if name == "Download":
+        server = request.getfixturevalue("web_server")
+        server.gives("/stars.fits", example_images()["stars"].to_bytes())
+        arguments = {"url": f"{server.url}/stars.fits"}
     try:
         processor = processors()[name](**(arguments(tmp_path) if callable(arguments) else arguments))
     except ValueError as error:

@@ -1,0 +1,1 @@
+"""The daemon: sources, a queue that loses nothing, workers, and nights."""

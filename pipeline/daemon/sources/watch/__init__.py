@@ -1,0 +1,5 @@
+"""Folders in which files appear."""
+
+from .runner import WatchRunner
+
+__all__ = ["WatchRunner"]

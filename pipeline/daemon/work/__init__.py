@@ -1,0 +1,1 @@
+"""The daemon's work: worker processes, and how what they make gets into its place exactly once."""

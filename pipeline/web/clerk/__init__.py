@@ -1,0 +1,14 @@
+"""What the page needs computed: functions that run in a process of their own, and speak JSON."""
+
+FUNCTIONS = {
+    "image_picture": "etendue.pipeline.web.clerk.pictures:image_picture",
+    "image_info": "etendue.pipeline.web.clerk.products:image_info",
+    "image_header": "etendue.pipeline.web.clerk.products:image_header",
+    "image_provenance": "etendue.pipeline.web.clerk.products:image_provenance",
+    "image_sources": "etendue.pipeline.web.clerk.products:image_sources",
+    "validate_chain": "etendue.pipeline.web.clerk.chains:validate_chain",
+    "draw_chain": "etendue.pipeline.web.clerk.chains:draw_chain",
+    "list_processors": "etendue.pipeline.web.clerk.chains:list_processors",
+    "chain_schema": "etendue.pipeline.web.clerk.chains:chain_schema",
+}
+"""What the page's clerk can be asked for: each takes named arguments, and returns a dictionary."""

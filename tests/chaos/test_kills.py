@@ -1,0 +1,14 @@
+"""``kill -9`` of the daemon and of its workers while images come in. A thousand times: ``make chaos``."""
+
+import pytest
+
+from .kills import torment
+
+
+@pytest.mark.slow
+def test_every_image_survives_kills(tmp_path):
+    killed = torment(tmp_path, kills=25, images=60, seed=20260101)
+
+    assert killed.daemon + killed.worker == 25
+    assert killed.sound, str(killed)
+    assert killed.verdict.done + len(killed.verdict.failed) == 60
