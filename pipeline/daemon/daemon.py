@@ -21,6 +21,7 @@ from .intake import Intake
 from .ledger import Ledger
 from .logs import name_daemon
 from .nights import NightKeeper
+from .places import check_destinations
 from .queue import DaemonFacts, Job, JobQueue, LeaseWatch, Record, UnknownDaemon
 from .service import Service
 from .settings import ChainSettings, Observatory
@@ -138,6 +139,7 @@ class Daemon:
         service.destinations = {
             name: make_destination(name, one, settings.state) for name, one in settings.destinations.items()
         }
+        await asyncio.to_thread(check_destinations, service.destinations, settings.state)
         service.reload_now = self.reload
         service.take_upload = self._take_upload
         if settings.nights is not None:

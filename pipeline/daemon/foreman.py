@@ -44,6 +44,9 @@ PROBE_EVERY = 2.0
 WAIT_FOR_MISSING = 15.0
 """Before it is tried again to read a file that is not there [s]; by then its source knows whether its folder is."""
 
+MOST_RETURNS = 5
+"""So often a job is given back, uncharged, since a disk is full that has room again when it is tried."""
+
 LOOK_EVERY = 1.0
 """The queue is asked for jobs at least so often [s]: another daemon or a person may have added some."""
 
@@ -106,6 +109,7 @@ class Foreman:
         self.chains = chains
         self.destinations = destinations
         self.in_work: dict[int, InWork] = {}
+        self._returned: dict[int, int] = {}
         self.holds: dict[str, str] = {}
         """Destinations that cannot be written to, and why."""
         self._tell = tell
@@ -352,7 +356,15 @@ class Foreman:
         await self._end(job, JobState.SKIPPED, said, staging)
 
     async def _hold(self, job: Job, reason: str, *, staging: Path | None = None) -> None:
-        """A disk is full or gone: nobody's fault, and nothing to be tried before it is there again."""
+        """A disk is full or gone: nobody's fault, and nothing to be tried before it is there again.
+
+        Where the disk has had room again each time, it is the job that fills it, or a disk that is not ours.
+        """
+        self._returned[job.id] = self._returned.get(job.id, 0) + 1
+        if self._returned[job.id] > MOST_RETURNS:
+            del self._returned[job.id]
+            await self._later(job, self._attempts(job), LONGEST_BACKOFF / 10, Record(error=reason), staging)
+            return
         self._note_hold(job.destination, reason)
         await self._return(job, reason, delay=PROBE_EVERY, staging=staging)
 

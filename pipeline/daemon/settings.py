@@ -331,11 +331,23 @@ class Observatory(_Part):
 
     @model_validator(mode="after")
     def _check_names(self) -> "Observatory":
-        places = list(_unknown_names(self))
+        places = [*_unknown_names(self), *_folders_within(self)]
         if places:
             sentence = "; ".join(f"{'.'.join(map(str, path))}: {message}" for path, message in places)
             raise PydanticCustomError("unknown_name", "{sentence}", {"sentence": sentence, "places": places})
         return self
+
+
+def _folders_within(settings: Observatory) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Destinations that are, or contain, a watched folder: what is written there would come in again."""
+    watched = {source.watch for source in settings.sources if isinstance(source, WatchSource)}
+    for name, destination in settings.destinations.items():
+        if "://" in destination.url:
+            continue
+        for folder in watched:
+            if folder.is_relative_to(Path(destination.url)):
+                message = f"products would go into the watched folder {folder}, or above it; choose another folder"
+                yield ("destinations", name), message
 
 
 def _unknown_names(settings: Observatory) -> Iterator[tuple[tuple[str | int, ...], str]]:

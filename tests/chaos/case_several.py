@@ -38,8 +38,10 @@ def run_two(setting: Setting) -> list[Row]:
         camera = Camera(observatory.incoming, rng)
         daemons = [_start(observatory, configs[0], logs[0]), _start(observatory, configs[1], logs[1])]
         for number in range(rounds):
+            before = observatory.counts()["done"]
             camera.expose(images // rounds)
-            time.sleep(rng.uniform(0.2, 3.0))
+            wait_for("something is done", lambda before=before: observatory.counts()["done"] > before)
+            time.sleep(rng.uniform(0.0, 0.5))
             victim = number % 2
             daemons[victim].kill()
             if number == rounds // 2:

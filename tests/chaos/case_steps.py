@@ -14,11 +14,12 @@ SAVE = '  - class: etendue.processors.output.save.Save\n    filename: "{stem}_re
 BAD = {
     "refuse": ("Refuse", {}, "take another one", 1),
     "explode": ("Explode", {}, "KeyError", 2),
-    "hang": ("Hang", {"timeout": 2.0}, "", 2),
+    "hang": ("Hang", {"timeout": 2.0}, "2 s", 1),
     "segfault": ("Segfault", {}, "SIGSEGV", 2),
-    "vanish": ("Vanish", {}, "", 2),
-    "devour": ("Devour", {"memory": "400 MB"}, "", 2),
-    "babble": ("Babble", {}, "", 2),
+    "vanish": ("Vanish", {}, "exit status 0", 2),
+    "devour": ("Devour", {"memory": "400 MB"}, "Memory", 1),
+    "devour-child": ("DevourInChild", {}, "memory", 1),
+    "babble": ("Babble", {}, "returned str", 1),
 }
 """Class, settings of the chain, what the error must say, attempts."""
 
@@ -29,6 +30,7 @@ SAYS = {
     "segfault": "a step crashes (`SIGSEGV`)",
     "vanish": "a step ends the process, with status 0",
     "devour": "a step allocates without end",
+    "devour-child": "a program that a step has started allocates without end",
     "babble": "a step returns garbage, and prints forged messages of the worker",
 }
 
@@ -64,8 +66,8 @@ def run(setting: Setting) -> list[Row]:
             require(job.error and word in job.error, f"{name}: the error does not say why: {job.error!r}")
             require(job.attempts == attempts, f"{name}: {job.attempts} attempts, not {attempts}")
             require(not list(observatory.products.glob(f"{name}*")), f"{name}: there is a product of a failed job")
-            many = f"{attempts} attempts" if attempts > 1 else "1 attempt, since another one would not help"
-            rows.append(Row(SAYS[name], f"failed after {many}: “{_short(job.error)}”"))
+            of = "" if name == "refuse" else f" of {attempts}"
+            rows.append(Row(SAYS[name], f"failed in attempt {attempts}{of}: “{_short(job.error)}”"))
         made = expected_products(
             [path for path in special if path.stem in ("fork", "stumble")], setting.folder / "b", PLAIN
         )

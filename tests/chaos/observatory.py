@@ -289,15 +289,19 @@ class Observatory:
                 return found
 
     def counts(self) -> dict[str, int]:
-        """Number of jobs in each state."""
-        return {str(state): count for state, count in self.queue.counts().items()}
+        """Number of jobs in each state. A database that restarts is waited for."""
+
+        def counted() -> dict[str, int] | None:
+            try:
+                return {str(state): count for state, count in self.queue.counts().items()}
+            except QueueBusyError:
+                return None
+
+        return wait_for("the database answers", counted, every=0.2)
 
     def settled(self, number: int) -> bool:
-        """Whether so many jobs are there and none of them is open; not known while the database restarts."""
-        try:
-            counts = self.counts()
-        except QueueBusyError:
-            return False
+        """Whether so many jobs are there and none of them is open."""
+        counts = self.counts()
         still_open = sum(counts.get(state, 0) for state in ("waiting", "queued", "running"))
         return still_open == 0 and sum(counts.values()) >= number
 

@@ -1,13 +1,10 @@
-"""Is a file complete? What its own format says, without reading the pixels, and what the kernel says."""
+"""Is a file complete? What its own format says, without reading the pixels."""
 
 import errno
-import fcntl
 import io
 import lzma
 import os
-import signal
 import stat
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +19,6 @@ from ....images.io.fits.header import BLOCK, Hdu, scan
 from ....images.io.registry import format_by_content, format_by_suffix
 
 CHUNK = 1 << 20
-F_SETSIG = 10
 LARGEST_PICTURE = 178_956_970
 """Pixels beyond which Pillow refuses a picture."""
 
@@ -33,28 +29,6 @@ class Hostile(ImageError):
 
 class NotWhole(ImageError):
     """The file is not complete, or not yet."""
-
-
-def is_closed(descriptor: int) -> bool | None:
-    """Whether nobody has the file open for writing, in whatever process; None if the kernel cannot tell.
-
-    It can for local files that belong to us: it grants a read lease only then. The lease is given back at once.
-
-    Parameters
-    ----------
-    descriptor : int
-        The file, open for reading.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        # Somebody who opens the file in this very moment is announced by a signal; SIGIO would end the process.
-        fcntl.fcntl(descriptor, F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError as error:
-        return False if error.errno == errno.EAGAIN else None
-    return True
 
 
 def open_regular(path: Path) -> int:

@@ -18,7 +18,8 @@ from ....images.io.registry import FITS, format_by_content, format_by_suffix
 from ....images.keywords import extra_keywords, header_value
 from ...conditions import Condition
 from ...night.frame_types import FrameRule, classify, frame_rules, why_unknown
-from .completeness import Hostile, NotWhole, check_whole, is_closed, open_regular, whole_fits
+from .closed import is_closed
+from .completeness import Hostile, NotWhole, check_whole, open_regular, whole_fits
 
 LARGEST_UNPACKED = 4 * 2**30
 """Bytes that a packed file may unpack to, unless something else is asked for."""

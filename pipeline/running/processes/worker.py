@@ -102,6 +102,7 @@ class _Server:
 
         self._streams = streams
         self._warm = False
+        self._modules = len(sys.modules)
         self._many = setup["pipeline"] is None
         self._pipeline = None if self._many else unpack(setup["pipeline"])
         self._setting = Setting.from_json(setup["setting"]) if setup["setting"] else None
@@ -130,13 +131,20 @@ class _Server:
         except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt, too, is only what a step has raised
             reply, unclean = _failure(message, error), 1
         unclean += self._streams.restore() + threads_left_behind() + children_left_behind()
-        if not self._warm and "call" not in message:
-            self._warm = True
+        if self._has_loaded("call" in message):
             gc.collect()
             gc.freeze()  # libraries and compiled code stay: a collection after each image passes them over (85 ms each)
         give_back()
         state = {"resident": resident(), "left_behind": unclean, "chains": list(self._chains)}
         self._streams.send({**reply, **self._streams.end(), **state})
+
+    def _has_loaded(self, is_call: bool) -> bool:
+        """Whether libraries were loaded that stay: by the first image, or by a function that had not been called yet."""
+        known, self._modules = self._modules, len(sys.modules)
+        if is_call:
+            return self._modules > known
+        warm, self._warm = self._warm, True
+        return not warm
 
     def _reply(self, message: Message) -> Message:
         if "job" in message:

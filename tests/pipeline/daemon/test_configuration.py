@@ -160,3 +160,12 @@ def test_loopback_needs_no_token(host: str):
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.3", "::", "example.org", ""])
 def test_everything_else_does(host: str):
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize("products", ["data/incoming", "data", "."])
+def test_products_do_not_go_where_images_come_from(products: str):
+    text = f"chains: {{p: photometry}}\nsources: [{{watch: data/incoming, chain: p}}]\ndestinations: {{products: {products}}}"
+
+    (problem,) = problems(text)
+
+    assert problem.startswith("o.yaml:3:16: destinations.products: products would go into the watched folder")

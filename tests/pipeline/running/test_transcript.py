@@ -1,5 +1,7 @@
 """What a worker writes is sorted to its jobs, however it comes in."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ def test_pieces_make_no_difference(before, words, cuts):
     transcript = Transcript()
     edges = sorted({0, len(written), *(cut for cut in cuts if cut < len(written))})
 
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         transcript.add(written[start:stop])
 
     assert transcript.text == words.decode(errors="replace")

@@ -81,14 +81,13 @@ class WatchRunner:
         self._known = known
         self._inspect = inspect
         self._newest_first = newest_first
-        folder = settings.watch
         self._selection = Selection(
-            folder,
+            settings.watch,
             settings.recursive,
             settings.patterns,
             settings.ignore,
             settings.follow_links,
-            tuple(path for path in apart if path.resolve() != folder.resolve()),
+            tuple(apart),
             tuple(companions),
         )
         self._handed: dict[str, Identity] = {}

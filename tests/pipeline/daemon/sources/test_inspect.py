@@ -13,7 +13,7 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etendue.pipeline.daemon.sources import Inspected, inspect_files
+from etendue.pipeline.daemon.sources import Inspected, closed, inspect_files
 
 
 def look(path, **rules):
@@ -123,6 +123,13 @@ def test_who_has_it_open(tmp_path, make_fits):
     with path.open("ab"):
         assert look(path).closed is False
     assert look(path).closed is True
+
+
+def test_network_file_systems_cannot_tell_who_has_it_open(tmp_path, make_fits, monkeypatch):
+    monkeypatch.setattr(closed, "LOCAL", frozenset())
+    path = tmp_path / "a.fits"
+    path.write_bytes(make_fits())
+    assert look(path).closed is None
 
 
 def test_a_file_that_is_opened_while_we_look_does_no_harm(tmp_path, make_fits):
