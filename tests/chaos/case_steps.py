@@ -18,7 +18,7 @@ BAD = {
     "segfault": ("Segfault", {}, "SIGSEGV", 2),
     "vanish": ("Vanish", {}, "exit status 0", 2),
     "devour": ("Devour", {"memory": "400 MB"}, "Memory", 1),
-    "devour-child": ("DevourInChild", {}, "memory", 1),
+    "devour-child": ("DevourInChild", {}, "CalledProcessError", 1),
     "babble": ("Babble", {}, "returned str", 1),
 }
 """Class, settings of the chain, what the error must say, attempts."""

@@ -8,7 +8,7 @@ import pytest
 HEAVY = ("numba", "scipy", "photutils", "sep", "PIL", "tifffile", "pyarrow", "pandas", "matplotlib", "astropy.wcs")
 
 DAEMON = (
-    "sqlalchemy", "psycopg", "starlette", "uvicorn", "sse_starlette", "prometheus_client", "watchfiles", "fsspec",
+    "sqlalchemy", "psycopg", "starlette", "uvicorn", "prometheus_client", "fsspec",
     "httpx", "paho", "nats", "etendue.pipeline.daemon", "etendue.pipeline.web",
 )  # fmt: skip
 """What the daemon and its page need, and nobody else."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...errors import ConfigError
 from ..queue import OPEN_STATES, Filter, JobKind
 from ..settings import IntervalSource, MqttSource, NatsSource, Observatory, UploadSource, WatchSource
 from ..work.calls import CallError
@@ -65,7 +64,7 @@ def make_sources(
     Raises
     ------
     ConfigError
-        A library is missing, an address makes no sense, or a watched folder is where products go.
+        A library is missing, or an address makes no sense.
     """
 
     async def known(source: str, paths: Sequence[Path]) -> Mapping[Path, tuple[int, int]]:
@@ -103,11 +102,6 @@ def _runner(
     folder = settings.state / INCOMING / str(source.name)
     match source:
         case WatchSource():
-            if any(one.resolve() == source.watch.resolve() for one in tools.apart):
-                raise ConfigError(
-                    f"source {source.name}: {source.watch} is a folder of the daemon's own (products, masters or state); "
-                    "products would be taken for raw files: put them into a folder within it, or elsewhere"
-                )
             chain = settings.chains.get(source.chain) if source.chain else None
             loaded = chains.get(source.chain) if source.chain else None
             return WatchRunner(

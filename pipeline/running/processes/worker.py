@@ -139,7 +139,7 @@ class _Server:
         self._streams.send({**reply, **self._streams.end(), **state})
 
     def _has_loaded(self, is_call: bool) -> bool:
-        """Whether libraries were loaded that stay: by the first image, or by a function that had not been called yet."""
+        """Whether libraries were loaded that stay: by the first image, or by a function called for the first time."""
         known, self._modules = self._modules, len(sys.modules)
         if is_call:
             return self._modules > known

@@ -110,9 +110,9 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observatory]:
     service.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium."""
+    """Debian's Chromium, ended with the tests of a file: while Playwright runs, asyncio.run() is refused."""
     if not CHROMIUM.exists():
         lacking("chromium")
     from playwright.sync_api import sync_playwright

@@ -49,7 +49,10 @@ def test_stars_are_where_the_catalogue_has_them(picture):
             const canvas = document.querySelector('.canvas canvas');
             const [x, y] = canvas.scene.toScreen(canvas.sources.x[k], canvas.sources.y[k]);
             const context = canvas.getContext('2d', {willReadFrequently: true});
-            const mean = (left, top) => context.getImageData(left - 1, top - 1, 3, 3).data.reduce((s, v, i) => i % 4 < 3 ? s + v / 27 : s, 0);
+            const mean = (left, top) => {
+                const pixels = context.getImageData(left - 1, top - 1, 3, 3).data;
+                return pixels.reduce((sum, value, i) => i % 4 < 3 ? sum + value / 27 : sum, 0);
+            };
             return [mean(x, y), mean(x + 18, y + 18)];
         }""",
         k,

@@ -164,7 +164,8 @@ def test_everything_else_does(host: str):
 
 @pytest.mark.parametrize("products", ["data/incoming", "data", "."])
 def test_products_do_not_go_where_images_come_from(products: str):
-    text = f"chains: {{p: photometry}}\nsources: [{{watch: data/incoming, chain: p}}]\ndestinations: {{products: {products}}}"
+    sources = "chains: {p: photometry}\nsources: [{watch: data/incoming, chain: p}]\n"
+    text = sources + f"destinations: {{products: {products}}}"
 
     (problem,) = problems(text)
 

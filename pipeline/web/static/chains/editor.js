@@ -2,7 +2,7 @@
 
 import { get, isAbort, send } from "../core/api.js";
 import { change, confirmed, notice } from "../core/dialogs.js";
-import { element, fill, say } from "../core/element.js";
+import { element, fill } from "../core/element.js";
 import { plural } from "../core/format.js";
 import { go } from "../core/router.js";
 import { recall, remember } from "../core/storage.js";

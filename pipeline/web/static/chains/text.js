@@ -1,6 +1,6 @@
 /** A field for text with numbered lines, on which problems are marked. */
 
-import { element, fill } from "../core/element.js";
+import { element } from "../core/element.js";
 
 /**
  * The field.

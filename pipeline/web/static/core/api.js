@@ -3,7 +3,7 @@
 import { forgetToken, token } from "./access.js";
 
 /** An answer that is none. */
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(status, message, detail) {
     super(message);
     this.status = status;
@@ -18,7 +18,7 @@ export function headers(more = {}) {
 }
 
 /** The address of something below /api, with a query; empty values are left out. */
-export function address(path, query = {}) {
+function address(path, query = {}) {
   const parts = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
     if (value === null || value === undefined || value === "") continue;

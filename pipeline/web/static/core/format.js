@@ -16,7 +16,7 @@ export function serverNow() {
 const two = (n) => String(n).padStart(2, "0");
 
 /** 2026-03-20 (UTC). */
-export function date(seconds) {
+function date(seconds) {
   const t = new Date(seconds * 1000);
   return `${t.getUTCFullYear()}-${two(t.getUTCMonth() + 1)}-${two(t.getUTCDate())}`;
 }

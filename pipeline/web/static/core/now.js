@@ -9,11 +9,6 @@ const handlers = new Set();
 const failures = new Set();
 let known = null;
 
-/** The last known answer, or null. */
-export function now() {
-  return known;
-}
-
 /** Call `handler(now)` with what is known, and whenever it changes; `failure(error)` while nothing is known. */
 export function onNow(handler, signal, failure = () => {}) {
   handlers.add(handler);

@@ -1,7 +1,7 @@
 /** Addresses of the page: #/jobs?state=failed. Each view lives until the next one comes. */
 
 /** Path and query of an address. */
-export function parse(hash) {
+function parse(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?");
   return { parts: path.split("/").filter(Boolean).map(decode), query: new URLSearchParams(query) };
 }

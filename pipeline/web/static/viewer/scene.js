@@ -4,12 +4,13 @@
  * Positions in the image are (x, y), 0-based, with the centre of the first pixel at (0, 0) and y upwards.
  */
 
-export const LARGEST_ZOOM = 64;
+const LARGEST_ZOOM = 64;
 
 /** What is in sight: the image position at the middle of the screen, and the screen pixels of one image pixel. */
 export class Scene {
   constructor(width, height) {
-    Object.assign(this, { width, height, x: (width - 1) / 2, y: (height - 1) / 2, zoom: 1, across: 1, down: 1 });
+    Object.assign(this, { width, height, x: (width - 1) / 2, y: (height - 1) / 2, across: 1, down: 1 });
+    this.fit();
   }
 
   /** The zoom with which the whole image is in sight. */

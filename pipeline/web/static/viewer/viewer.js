@@ -148,8 +148,6 @@ function build(product, info, box, signal) {
     canvas.width = Math.round(clientWidth * ratio);
     canvas.height = Math.round(clientHeight * ratio);
     scene.resize(clientWidth, clientHeight);
-    if (scene.zoom === 1 && scene.across > 1 && !canvas.dataset.begun) scene.fit();
-    canvas.dataset.begun = "yes";
     draw();
     table?.render();
   });

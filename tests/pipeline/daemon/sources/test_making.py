@@ -9,7 +9,6 @@ import pytest
 from etendue.pipeline.daemon.settings import Observatory
 from etendue.pipeline.daemon.sources import make_sources
 from etendue.pipeline.daemon.work.clerk import Clerk
-from etendue.pipeline.errors import ConfigError
 
 
 class Queue:
@@ -70,12 +69,6 @@ def test_all_kinds_are_made(observatory, chains, desk, tmp_path):
         "mqtt": ("mqtt", "mqtt://broker:1883 images/#"),
         "nats": ("nats", "nats://server:4222 images"),
     }
-
-
-def test_a_folder_of_products_is_not_watched(observatory, chains, desk, tmp_path):
-    settings = observatory({"watch": tmp_path / "night/products", "chain": "c"})
-    with pytest.raises(ConfigError, match="products would be taken for raw files"):
-        make_sources(settings, chains, queue=Queue(desk), inspect=Clerk().call)
 
 
 def test_a_file_comes_with_its_facts_and_its_choice(observatory, chains, desk, tmp_path, put, make_fits):
