@@ -20,6 +20,8 @@ CODE := $(ROOMS) etendue tests benchmarks examples docs setup.py
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 
 export PYTHONUNBUFFERED := 1
+# Whatever is started anew for each image, and in each test, is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -30,7 +32,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test programs
 	@echo "Running the tests; the last line sums them up."
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 chaos: $(VENV)/installed-test programs
 	@$(BIN)/python -m tests.chaos $(ARGS)

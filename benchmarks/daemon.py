@@ -95,18 +95,22 @@ def _simulate(folder: Path, side: int, frames: int) -> None:
             os.link(folder / f"frame-{number % 4:04d}.fits", path)
 
 
-def _copies(raw: Path, target: Path) -> None:
-    """The frames, as files of their own: a link would have the times of its original."""
+def _copies(raw: Path, target: Path, prefix: str) -> None:
+    """The frames, as files of their own: a link would have the times of its original.
+
+    Their names are new in each round: a product that the daemon has made is not made again of the same file.
+    """
     target.mkdir()
     for path in sorted(raw.iterdir()):
-        (target / path.name).write_bytes(path.read_bytes())
+        (target / f"{prefix}-{path.name}").write_bytes(path.read_bytes())
 
 
 def _serve(daemon: Serving, raw: Path, frames: int) -> float:
     """All frames appear at once."""
     elsewhere = daemon.folder / "elsewhere"
-    _copies(raw, elsewhere)
-    elsewhere.rename(daemon.incoming / f"batch-{time.monotonic_ns()}")
+    batch = f"batch-{time.monotonic_ns()}"
+    _copies(raw, elsewhere, batch)
+    elsewhere.rename(daemon.incoming / batch)
     daemon.wait_for_products(frames)
     rate = frames_per_second([Path(entry.path) for entry in daemon.made()], skip=PROCESSES)
     daemon.clear()

@@ -119,8 +119,20 @@ class Serving:
         return value
 
     def wait_for_products(self, number: int) -> None:
-        """Wait until so many products are there."""
-        self.wait(f"{number} products", lambda: len(self.made()) >= number, every=0.2)
+        """Wait until so many products are there.
+
+        Raises
+        ------
+        RuntimeError
+            An image failed, or it took too long.
+        """
+
+        def there() -> bool:
+            if failed := self.now()["counts"]["failed"]:
+                raise RuntimeError(f"{failed} images failed. The daemon said: {self._log.read_text()[-2000:]}")
+            return len(self.made()) >= number
+
+        self.wait(f"{number} products", there, every=0.5)
 
     def clear(self) -> None:
         """Remove products and raw frames."""

@@ -98,7 +98,9 @@ class Section:
         return core_schema.json_or_python_schema(
             json_schema=from_text,
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
-            serialization=core_schema.to_string_ser_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: str(value) if isinstance(value, cls) else value  # in a union, it is asked first for True
+            ),
         )
 
 

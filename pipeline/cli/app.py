@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import chains, demo, files, masters, new, processors, queue, reduce, run, serve, simulate
+from . import chains, demo, files, masters, new, processors, reduce, run, simulate
+from .daemon import queue, serve
 
 UsageError: Any = typer.BadParameter.__bases__[0]
 """What typer raises for wrong arguments; newer versions of it carry their own copy of click."""

@@ -1,6 +1,7 @@
 """`processors`: what there is to put into a chain, and how."""
 
 import inspect
+import json
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -167,9 +168,9 @@ def type_words(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         inner = definitions.get(reference, {})
         return reference if "properties" in inner else type_words(inner, definitions)
     if "enum" in schema:
-        return " | ".join(str(value) for value in schema["enum"])
+        return " | ".join(map(_value_words, schema["enum"]))
     if "const" in schema:
-        return str(schema["const"])
+        return _value_words(schema["const"])
     if alternatives := schema.get("anyOf") or schema.get("oneOf"):
         words = [type_words(alternative, definitions) for alternative in alternatives]
         return " | ".join(dict.fromkeys(word for word in words if word))
@@ -186,6 +187,11 @@ def type_words(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
             limits = [f"{sign} {schema[key]:g}" for key, sign in LIMITS.items() if key in schema]
             return " ".join([WORDS.get(name, name), ", ".join(limits)]).strip()
     return "anything"
+
+
+def _value_words(value: Any) -> str:
+    """A value as it is written in a chain, text without quotes: ``false``, ``mean``."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _explain(name: str, processor: type, *, as_json: bool) -> None:

@@ -133,8 +133,13 @@ def load_chain(
             "files": {str(path): _changed(path) for path in map(str, files)},
         }
     except (ConfigError, OSError) as error:
-        return {"problems": str(error).splitlines()}
+        return {"problems": [_of_chain(name, line) for line in str(error).splitlines()]}
     return {"chain": found}
+
+
+def _of_chain(name: str, problem: str) -> str:
+    """What is wrong with a variable or a changed value stands in no file: it is told with the chain's name."""
+    return f"chain {name}: {problem[2:]}" if problem.startswith(("--var ", "--set ")) else problem
 
 
 def _changed(path: str) -> int:

@@ -2,30 +2,35 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ...images import EtendueError
 from ..errors import ConfigError
 from ..running.memory import default_budget
 from ..running.shipping import Chain
-from .chains import LoadedChain
-from .configuration import load_observatory, queue_url
+from .configuration import queue_url
 from .foreman import Foreman
 from .intake import Intake
 from .ledger import Ledger
 from .logs import name_daemon
 from .nights import NightKeeper
 from .places import check_destinations
-from .queue import DaemonFacts, Job, JobQueue, LeaseWatch, Record, UnknownDaemon
+from .queue import DaemonFacts, Job, JobQueue, LeaseWatch, QueueError, Record, UnknownDaemon
+from .reloading import Reloading
 from .service import Service
-from .settings import ChainSettings, Observatory
+from .settings import Observatory
 from .sources import make_sources
+from .work.calls import CallError
 from .work.destinations import make_destination
 from .work.fleet import Clerk, Fleet
 from .work.publish import staged_jobs, sweep
@@ -37,10 +42,14 @@ LOOK_EVERY = 0.5
 
 TEND_EVERY = 1.0
 LOOK_AROUND_EVERY = 5.0
+SWEEP_EVERY = 60.0
 BEATS_PER_LEASE = 5
 
-TAKEN_OVER = ("chains",)
-"""Parts of the configuration that are taken over while the daemon runs."""
+THREADS = 32
+"""For what waits for disks: one that has gone holds a few of them up, and must not hold up everything."""
+
+SWITCH = 0.001
+"""A thread that computes lets others go on after so long [s]; the loop comes before those that write to the queue."""
 
 
 async def serve(
@@ -76,43 +85,53 @@ async def serve(
     return await daemon.run(started)
 
 
-class Daemon:
+class Daemon(Reloading):
     """Starts the parts, keeps them going, ends them in order."""
 
     def __init__(self, settings: Observatory, path: Path, *, port: int | None = None) -> None:
-        self.settings = settings
-        self.path = path.absolute()
+        super().__init__(settings, path)
         self.port = port
         self.leases = LeaseWatch()
         self.listener: socket.socket | None = None
-        self._files: list[tuple[str, int]] = []
         self.code = 0
         self._ending = asyncio.Event()
         self._at_once = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[Any]] = {}
         self._reloads = 0
+        self._hung_up = False
+        self._seen: Any = None
 
     async def run(self, started: Callable[[Service], None] | None = None) -> int:
         """Run until the end."""
         settings = self.settings
         _make_folders(settings)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="etendue"))
+        sys.setswitchinterval(SWITCH)
         queue = await asyncio.to_thread(JobQueue.open, queue_url(settings))
         self.ledger = Ledger(queue)
         name = await self.ledger.write(queue.register, DaemonFacts.of_this_process(version("etendue")))
         self.service = Service(settings, self.path, name, self.ledger)
+        self.leases.own = name
         self._listen_to_signals()
         self.inspector, self.service.page_clerk = Clerk(), Clerk()
         self.fleet = _fleet(settings, self._entered)
         try:
-            await self._prepare()
+            self.service.page_clerk.start()
+            if not await self._prepared():
+                return self.code
+            gc.collect()
+            gc.freeze()  # what is there now stays: collections need not look through it again and again
             async with asyncio.TaskGroup() as group:
                 self._start_everything(group)
                 self.service.serving = True
-                log.info("ready: %d workers, sources %s", self.fleet.workers, ", ".join(self.service.sources))
+                workers = "1 worker" if self.fleet.workers == 1 else f"{self.fleet.workers} workers"
+                log.info("ready: %s, sources %s", workers, ", ".join(self.service.sources))
                 if started is not None:
                     started(self.service)
                 await self._ending.wait()
                 await self._drain()
+                with contextlib.suppress(QueueError):  # the next daemon does it
+                    await self._sweep()
                 for task in self._tasks.values():
                     task.cancel()
         finally:
@@ -120,6 +139,21 @@ class Daemon:
         return self.code
 
     # --- starting -------------------------------------------------------------------------------------------------
+
+    async def _prepared(self) -> bool:
+        """Prepare, unless we are asked to end before that is done."""
+        work = asyncio.create_task(self._prepare())
+        ending = asyncio.create_task(self._ending.wait())
+        try:
+            await asyncio.wait({work, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                return False
+            await work
+            return True
+        finally:
+            for task in (work, ending):
+                task.cancel()
+            await asyncio.gather(work, ending, return_exceptions=True)
 
     async def _prepare(self) -> None:
         """Everything that must be right before work begins."""
@@ -130,11 +164,13 @@ class Daemon:
 
             service.metrics = Metrics()
             self.listener = listen(settings.web.host, settings.web.port if self.port is None else self.port)
+        await self.fleet.start(None)  # the workers load their libraries while the clerk loads the chains
         chains, problems = await self._load_chains(settings)
         if problems:
             raise ConfigError("\n".join(line for lines in problems.values() for line in lines))
         service.chains = chains
-        await self.fleet.start([Chain(chain.pipeline, fingerprint=chain.fingerprint) for chain in chains.values()])
+        self.fleet.expect([Chain(chain.pipeline, fingerprint=chain.fingerprint) for chain in chains.values()])
+        self.inspector.start()
         service.fleet = self.fleet
         service.destinations = {
             name: make_destination(name, one, settings.state) for name, one in settings.destinations.items()
@@ -160,24 +196,23 @@ class Daemon:
         service.intake = Intake(by_name, service.chains, self.ledger, service.nights, self._added)
         service.sources = make_sources(settings, self.service.chains, queue=self.ledger, inspect=self.inspector.call)
         await self._note_chains(chains)
+        self._reloads = await self.ledger.read(self.ledger.queue.reload_requested)
         await self._recover_dead()
-        staged = {name: await asyncio.to_thread(staged_jobs, one) for name, one in service.destinations.items()}
-        live = await self.ledger.read(self.ledger.queue.running_tokens)  # after that, or a new one would be swept away
-        for name, destination in service.destinations.items():
-            await asyncio.to_thread(sweep, destination, staged[name] - live)
+        await self._sweep()
         await service.look_around()
 
     def _start_everything(self, group: asyncio.TaskGroup) -> None:
         service = self.service
         loops = {
             "foreman": service.foreman.run(),
-            "heartbeat": self._beat(),
-            "control": self._control(),
+            "heartbeat": self._every(self.settings.queue.lease / BEATS_PER_LEASE, "heartbeat", self._beat),
+            "control": self._every(LOOK_EVERY, "changes of the queue", self._control),
             "lag": service.lag.run(),
-            "look around": self._every(LOOK_AROUND_EVERY, service.look_around),
+            "look around": self._every(LOOK_AROUND_EVERY, "disks and memory", service.look_around),
+            "sweep": self._every(SWEEP_EVERY, "unfinished products", self._sweep),
         }
         if service.nights is not None:
-            loops["nights"] = self._every(TEND_EVERY, self._tend)
+            loops["nights"] = self._every(TEND_EVERY, "nights", service.nights.tend)
         for runner in service.sources.values():
             loops[f"source {runner.name}"] = runner.run(service.intake.found)
         if self.settings.web.enabled:
@@ -191,7 +226,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_end)
-        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self.reload()))
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
 
     def _asked_to_end(self) -> None:
         if self._ending.is_set():
@@ -201,6 +236,9 @@ class Daemon:
         log.info("ending: what runs is finished first; a second signal ends at once")
         self.service.draining = True
         self._ending.set()
+
+    def _asked_to_reload(self) -> None:
+        self._hung_up = True
 
     # --- ending ---------------------------------------------------------------------------------------------------
 
@@ -217,40 +255,64 @@ class Daemon:
             await self.service.foreman.drain(0.0)
 
     async def _close(self) -> None:
+        if hasattr(self.service, "foreman") and not self.service.foreman.drained:
+            await self.service.foreman.drain(0.0)
         await self.fleet.close()
         for clerk in (self.inspector, self.service.page_clerk):
             await clerk.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(10):
-                await self.ledger.write(self.ledger.queue.unregister, self.service.daemon)
-                await self.ledger.close()
+        leaving = asyncio.create_task(self.ledger.write(self.ledger.queue.unregister, self.service.daemon))
+        await asyncio.sleep(0)
+        if not await self.ledger.close():
+            log.warning("the queue could not be told the end; whoever goes on with it will notice")
+        await asyncio.gather(leaving, return_exceptions=True)
 
     # --- keeping going --------------------------------------------------------------------------------------------
 
-    async def _every(self, seconds: float, work: Callable[[], Any]) -> None:
+    async def _sweep(self) -> None:
+        """Remove staging folders that nobody needs any more: those of daemons that were killed."""
+        destinations = self.service.destinations
+        with contextlib.suppress(OSError):  # a disk that has gone is the foreman's business
+            staged = {
+                name: await asyncio.to_thread(staged_jobs, one, self.ledger.queue.mark)
+                for name, one in destinations.items()
+            }
+            live = await self.ledger.read(self.ledger.queue.running_tokens)  # after that: a new one is not swept away
+            for name, destination in destinations.items():
+                await asyncio.to_thread(sweep, destination, staged[name] - live)
+
+    async def _every(self, seconds: float, what: str, work: Callable[[], Awaitable[Any]]) -> None:
+        """Do something again and again. Whatever goes wrong is shown, and tried again: it ends nobody's work."""
+        troubles = self.service.troubles
         while True:
-            await work()
+            try:
+                await work()
+            except Exception as error:
+                why = str(error) or type(error).__name__
+                if troubles.get(what) != why:
+                    expected = isinstance(error, EtendueError | OSError | CallError)
+                    log.warning("%s: %s; trying again", what, why, exc_info=None if expected else error)
+                troubles[what] = why
+            else:
+                if troubles.pop(what, ""):
+                    log.info("%s: it works again", what)
             await asyncio.sleep(seconds)
 
     async def _beat(self) -> None:
         """Show that we live, and take over the jobs of those who do not."""
         queue = self.ledger.queue
-        while True:
-            await asyncio.sleep(self.settings.queue.lease / BEATS_PER_LEASE)
-            try:
-                await self.ledger.write(queue.beat, self.service.daemon, self._status())
-            except UnknownDaemon:
-                log.warning("others have taken us for dead, and our jobs with them; going on under a new name")
-                name = await self.ledger.write(queue.register, DaemonFacts.of_this_process(version("etendue")))
-                self.service.daemon = self.service.foreman.daemon = name
-                name_daemon(name)
-            await self._recover_dead()
+        try:
+            await self.ledger.write(queue.beat, self.service.daemon, self._status())
+        except UnknownDaemon:
+            log.warning("others have taken us for dead, and our jobs with them; going on under a new name")
+            name = await self.ledger.write(queue.register, DaemonFacts.of_this_process(version("etendue")))
+            self.service.daemon = self.leases.own = name
+            name_daemon(name)
+            await self.service.foreman.under_a_new_name(name)
+        await self._recover_dead()
 
     async def _recover_dead(self) -> None:
         queue = self.ledger.queue
         for dead in await self.ledger.read(queue.dead_daemons, self.leases, self.settings.queue.lease):
-            if dead == self.service.daemon:
-                continue
             recovered = await self.ledger.write(queue.recover, dead, self.service.daemon)
             log.warning(
                 "daemon %s has gone: %d jobs are queued again, the products of %d are put into their places",
@@ -262,20 +324,17 @@ class Daemon:
     async def _control(self) -> None:
         """Notice what people and other daemons do to the queue, and new versions of chains."""
         queue = self.ledger.queue
-        self._reloads = await self.ledger.read(queue.reload_requested)
-        seen = None
-        while True:
-            await asyncio.sleep(LOOK_EVERY)
-            if (current := await self.ledger.read(queue.version)) != seen:
-                seen = current
-                self.service.tell({"changed": True})
-                self.service.foreman.wake()
-            if (wanted := await self.ledger.read(queue.reload_requested)) != self._reloads:
-                await self.reload()
-                self._reloads = wanted
-                await self.ledger.write(queue.beat, self.service.daemon, self._status())
-            elif self.settings.watch_config and await asyncio.to_thread(self._files_changed):
-                await self.reload()
+        if (current := await self.ledger.read(queue.version)) != self._seen:
+            self._seen = current
+            self.service.tell({"changed": True})
+            self.service.foreman.wake()
+        if (wanted := await self.ledger.read(queue.reload_requested)) != self._reloads:
+            await self.reload()
+            self._reloads = wanted
+            await self._beat()
+        elif self._hung_up or (self.settings.watch_config and await asyncio.to_thread(self._files_changed)):
+            self._hung_up = False
+            await self.reload()
 
     def _status(self) -> dict[str, Any]:
         """What the queue knows of us: for the command line, and for other daemons' pages."""
@@ -286,82 +345,6 @@ class Daemon:
             "draining": self.service.draining,
             "chains": {name: chain.fingerprint for name, chain in self.service.chains.items()},
         }
-
-    async def _tend(self) -> None:
-        assert self.service.nights is not None
-        await self.service.nights.tend()
-
-    # --- chains ---------------------------------------------------------------------------------------------------
-
-    async def reload(self) -> list[str]:
-        """Read the configuration again; take over what is right of it.
-
-        Returns
-        -------
-        list of str
-            Why something was not taken over.
-        """
-        service = self.service
-        try:
-            new = await asyncio.to_thread(load_observatory, self.path)
-        except ConfigError as error:
-            service.problems = str(error).splitlines()
-            self._complain()
-            return self._all_problems()
-        service.problems = _not_taken_over(self.settings, new)
-        chains, service.chain_problems = await self._load_chains(new)
-        used = {name for source in self.settings.sources for name in _chains_of(source)}
-        for name in used - set(new.chains):
-            service.chain_problems[name] = [
-                f"chain '{name}' is used by a source, and is not in {self.path.name} any more"
-            ]
-        for name in list(service.chains):
-            if name not in chains and name not in service.chain_problems:
-                del service.chains[name]
-        changed = [
-            name
-            for name, chain in chains.items()
-            if name not in service.chains or service.chains[name].fingerprint != chain.fingerprint
-        ]
-        service.chains.update(chains)
-        self.fleet.expect([Chain(chain.pipeline, fingerprint=chain.fingerprint) for chain in service.chains.values()])
-        self.settings = self.settings.model_copy(update={"chains": new.chains})
-        await self._note_chains(chains)
-        log.info("configuration read; new or changed: %s", ", ".join(changed) or "nothing")
-        self._complain()
-        service.tell({"changed": True})
-        service.foreman.wake()
-        return self._all_problems()
-
-    async def _load_chains(self, settings: Observatory) -> tuple[dict[str, LoadedChain], dict[str, list[str]]]:
-        loaded: dict[str, LoadedChain] = {}
-        problems: dict[str, list[str]] = {}
-        for name, one in settings.chains.items():
-            found = await self.service.page_clerk.call("load_chain", _arguments(name, one, settings), timeout=120)
-            if "problems" in found:
-                problems[name] = found["problems"]
-            else:
-                loaded[name] = LoadedChain.from_json(found["chain"], one)
-        return loaded, problems
-
-    async def _note_chains(self, chains: dict[str, LoadedChain]) -> None:
-        for chain in chains.values():
-            await self.ledger.write(self.ledger.queue.note_chain, chain.fingerprint, chain.name, chain.pipeline)
-
-    def _files_changed(self) -> bool:
-        """Whether a file of the configuration is another one than the one that was read last."""
-        state = [(str(self.path), _when(self.path))]
-        for chain in self.service.chains.values():
-            state += [(path, _when(Path(path))) for path in chain.files]
-        before, self._files = self._files, state
-        return bool(before) and before != state
-
-    def _all_problems(self) -> list[str]:
-        return [*self.service.problems, *(line for lines in self.service.chain_problems.values() for line in lines)]
-
-    def _complain(self) -> None:
-        for line in self._all_problems():
-            log.error("not taken over, what was valid before goes on: %s", line)
 
     # --- what the parts tell each other ----------------------------------------------------------------------------
 
@@ -410,36 +393,6 @@ def _fleet(settings: Observatory, on_step: Callable[[int, str], None]) -> Fleet:
         recycle_after=workers.recycle_after,
         on_step=on_step,
     )
-
-
-def _arguments(name: str, chain: ChainSettings, settings: Observatory) -> dict[str, Any]:
-    library = None if settings.nights is None else str(settings.nights.library)
-    return {
-        "name": name,
-        "file": chain.file,
-        "variables": dict(chain.variables),
-        "overrides": list(chain.set),
-        "library": library,
-    }
-
-
-def _not_taken_over(old: Observatory, new: Observatory) -> list[str]:
-    """What has changed in the configuration besides its chains."""
-    changed = [
-        name for name in type(old).model_fields if name not in TAKEN_OVER and getattr(old, name) != getattr(new, name)
-    ]
-    return [f"'{name}' has changed: restart the daemon to take it over (no work is lost by that)" for name in changed]
-
-
-def _chains_of(source: Any) -> list[str]:
-    return [name for name in (source.chain, *(choice.chain for choice in source.choose)) if name is not None]
-
-
-def _when(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _make_folders(settings: Observatory) -> None:

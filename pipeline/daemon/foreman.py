@@ -14,11 +14,12 @@ done                                         done
 
 import asyncio
 import logging
-import random
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,41 +28,38 @@ from ..running.outcome import Outcome
 from ..running.shipping import Chain
 from ..step import explain
 from .chains import LoadedChain
+from .endings import (
+    LAST_WRITES,
+    LONGEST_BACKOFF,
+    MOST_RETURNS,
+    PROBE_EVERY,
+    Endings,
+    InWork,
+    collision,
+    log_names,
+    record_of,
+)
 from .ledger import Ledger
-from .queue import Job, JobKind, JobState, LostLease, NameTaken, Piece, Record
+from .queue import Job, JobKind, JobQueue, JobState, LostLease, NameTaken, Piece, Record
 from .settings import Observatory
 from .work.destinations import Destination
-from .work.fleet import Fleet, Work
-from .work.publish import clear_staging, make_staging, manifest_of, publish, staging_of
+from .work.fleet import Fleet, FleetClosedError, Work
+from .work.publish import make_staging, manifest_of, publish, staging_of
 from .work.storage import StorageError, is_storage_problem, probe
 
 log = logging.getLogger(__name__)
 
-LONGEST_BACKOFF = 600.0
-PROBE_EVERY = 2.0
-"""Whether a full disk has room again is tried so often [s]."""
-
 WAIT_FOR_MISSING = 15.0
 """Before it is tried again to read a file that is not there [s]; by then its source knows whether its folder is."""
-
-MOST_RETURNS = 5
-"""So often a job is given back, uncharged, since a disk is full that has room again when it is tried."""
 
 LOOK_EVERY = 1.0
 """The queue is asked for jobs at least so often [s]: another daemon or a person may have added some."""
 
-
-@dataclass(slots=True)
-class InWork:
-    """A job that is being done, for those who look."""
-
-    job: Job
-    since: float = field(default_factory=time.time)
-    step: str = ""
-    phase: str = "waits for a worker"
+COUNT_EVERY = 30.0
+"""Whether all jobs that the queue calls ours are in work is looked up so often [s]."""
 
 
-class Foreman:
+class Foreman(Endings):
     """Keeps the workers busy.
 
     Parameters
@@ -102,28 +100,15 @@ class Foreman:
         held_sources: Callable[[], set[str]],
         ended: Callable[[Job, str, Record], None],
     ) -> None:
-        self.settings = settings
+        super().__init__(settings, ledger, chains, destinations, tell=tell, ended=ended)
         self.daemon = daemon
-        self.ledger = ledger
         self.fleet = fleet
-        self.chains = chains
-        self.destinations = destinations
-        self.in_work: dict[int, InWork] = {}
-        self._returned: dict[int, int] = {}
-        self.holds: dict[str, str] = {}
-        """Destinations that cannot be written to, and why."""
-        self._tell = tell
         self._make_masters = make_masters
         self._held_sources = held_sources
-        self._attempt_ended = ended
-        self._tasks: dict[asyncio.Task[None], int] = {}
-        self._missing_since: dict[int, float] = {}
-        self._wake = asyncio.Event()
+        self._tasks: dict[asyncio.Task[None], Job] = {}
         self._draining = False
-
-    def wake(self) -> None:
-        """There may be something to do."""
-        self._wake.set()
+        self.drained = False
+        self._next_count = 0.0
 
     def entered(self, job: int, step: str) -> None:
         """Note the step that a job is in."""
@@ -136,35 +121,72 @@ class Foreman:
             self._wake.clear()
             for name in list(self.holds):
                 await self._try_again(name)
-            room = self.fleet.workers + 1 - sum(work.phase != "publishing" for work in self.in_work.values())
-            jobs = await self._claim(room) if room > 0 and not self.holds else []
-            if self._draining:
-                await self._give_back(jobs)
-                return
-            for job in jobs:
-                self.in_work[job.id] = InWork(job)
-                self._tell(job.id, JobState.RUNNING)
-                self._start(job, self._one(job))
+            try:
+                await self._take()
+            except Exception:  # it is not to be the end of everything else
+                log.exception("the queue gives no jobs; asking again")
+                await asyncio.sleep(PROBE_EVERY)
             await self._pause(PROBE_EVERY if self.holds else LOOK_EVERY)
+
+    async def _take(self) -> None:
+        """Take jobs from the queue, if there is room."""
+        if time.monotonic() >= self._next_count:
+            self._next_count = time.monotonic() + COUNT_EVERY
+            await self._count()
+        room = self.fleet.workers + 1 - sum(work.phase != "publishing" for work in self.in_work.values())
+        for job in await self._claim(room) if room > 0 and not self.holds and not self._draining else []:
+            if self._draining:
+                await self._return(job, "the daemon was ended")
+                continue
+            self.in_work[job.id] = InWork(job)
+            self._tell(job.id, JobState.RUNNING)
+            self._start(job, partial(self._one, job))
+
+    async def _count(self) -> None:
+        """Take up jobs that are ours and that nobody works on: the answer to our claim was lost, or a defect of ours.
+
+        Claims are made by this task alone, so none is under way now.
+        """
+        for job in await self.ledger.read(self.ledger.queue.running, self.daemon):
+            work = self.in_work.get(job.id)
+            if not self._draining and (work is None or work.job.token != job.token):
+                log.warning("nobody worked on this job, which is ours", extra=log_names(job))
+                self.in_work[job.id] = InWork(job)
+                self._start(job, partial(self._one, job))
 
     async def recover(self, jobs: list[Job]) -> None:
         """Put the products of jobs into their places whose daemon died while it did so."""
         for job in jobs:
-            self.in_work[job.id] = InWork(job, phase="publishing")
-            self._start(job, self._publish(job, job.manifest, JobState.DONE, Record(fingerprint=job.fingerprint), None))
+            work = self.in_work.get(job.id)
+            if work is None or work.job.token != job.token:
+                self.in_work[job.id] = InWork(job, phase="publishing")
+                self._start(job, partial(self._roll_forward, job))
+
+    async def under_a_new_name(self, daemon: str) -> None:
+        """Go on after others have taken us for dead: our jobs are theirs, and what we made of them is thrown away."""
+        self.daemon = daemon
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def drain(self, grace: float) -> None:
         """Claim nothing more, wait for what runs, and give back what does not end in time."""
         self._draining = True
         self.wake()
         for task, job in list(self._tasks.items()):
-            if (work := self.in_work.get(job)) is not None and work.phase == "waits for a worker":
+            if (work := self.in_work.get(job.id)) is not None and work.phase == "waits for a worker":
                 task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WRITES):
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                given = await self.ledger.write(give_back_all, self.ledger.queue, self.daemon)
+                for job in given:
+                    self._forget(job, JobState.QUEUED)
+        self.drained = True
 
     # --- one job --------------------------------------------------------------------------------------------------
 
@@ -180,14 +202,9 @@ class Foreman:
             await self._return(job, f"there is no {what} in the configuration any more", delay=30.0)
             return
         if job.manifest:  # an earlier attempt has done everything but the last
-            await self._publish(job, job.manifest, JobState.DONE, Record(fingerprint=job.fingerprint), None)
+            await self._roll_forward(job)
             return
         staging = staging_of(destination, job.id, job.token)
-        try:
-            await asyncio.to_thread(make_staging, destination, staging)
-        except (OSError, StorageError) as error:
-            await self._hold(job, str(error))
-            return
         limit = chain.settings.timeout or self.settings.workers.timeout
         work = Work(
             job=job.id,
@@ -202,12 +219,24 @@ class Foreman:
             identity=None if job.path is None else (job.size, job.mtime_ns),
         )
         try:
+            try:
+                await asyncio.to_thread(make_staging, destination, staging)
+            except (OSError, StorageError) as error:
+                await self._hold(job, str(error))
+                return
             outcome = await self.fleet.run(work)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._return(job, "the daemon was ended", staging=staging))
+        except (asyncio.CancelledError, FleetClosedError):
+            await self._cut_off(job, staging)
             raise
         self.wake()
         await self._settle(job, chain, outcome, staging)
+
+    async def _roll_forward(self, job: Job) -> None:
+        """Complete a job whose products are listed."""
+        destination = self.destinations.get(job.destination)
+        folder = Path(job.manifest[0].staged).parts[0]
+        staging = None if destination is None else destination.staging_root / folder
+        await self._publish(job, job.manifest, JobState.DONE, Record(fingerprint=job.fingerprint), staging)
 
     async def _settle(self, job: Job, chain: LoadedChain, outcome: Outcome, staging: Path) -> None:
         record = record_of(outcome, chain.fingerprint)
@@ -248,7 +277,7 @@ class Foreman:
                 arguments = (job.id, job.token, manifest, outcome.checksum)
                 await self.ledger.write(self.ledger.queue.commit_manifest, *arguments)
         except NameTaken as taken:
-            await self._end(job, *_collision(taken, record), staging)
+            await self._end(job, *collision(taken, record), staging)
             return
         except LostLease as error:
             await self._lost(job, staging, error)
@@ -269,6 +298,7 @@ class Foreman:
         """Put products into their places, as long as that takes; then the job is done."""
         if (work := self.in_work.get(job.id)) is not None:
             work.phase = "publishing"
+        refusals = 0
         while manifest:
             try:
                 await asyncio.to_thread(publish, manifest, self.destinations)
@@ -281,22 +311,27 @@ class Foreman:
                 await self._end(job, JobState.FAILED, replace(record, step="publish", error=str(error)), staging)
                 return
             except (StorageError, OSError) as error:
+                place = self.destinations[job.destination]
+                is_writable = await asyncio.to_thread(probe, place, self.settings.state) is None
+                refusals = refusals + 1 if is_writable else 0
+                if refusals > MOST_RETURNS:  # the disk has been writable each time: it is this place that is not
+                    failed = replace(record, step="publish", error=str(error))
+                    await self._later(job, self._attempts(job), LONGEST_BACKOFF / 10, failed, staging)
+                    return
                 self._note_hold(job.destination, str(error))
+                self.wake()
                 await asyncio.sleep(PROBE_EVERY)
                 if self._draining:
                     self._forget(job)  # whoever finds the job puts the rest into its place
                     return
         await self._end(job, state, record, staging)
 
-    def _attempts(self, job: Job) -> int:
-        chain = self.chains.get(job.chain)
-        return 3 if chain is None else chain.settings.attempts
-
     async def _masters(self, job: Job) -> None:
+        begun = time.monotonic()
         try:
             facts = await self._make_masters(job)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._return(job, "the daemon was ended"))
+        except (asyncio.CancelledError, FleetClosedError):
+            await self._cut_off(job, None)
             raise
         except Exception as error:  # noqa: BLE001 - it becomes the job's own
             if is_storage_problem(error):  # of the library: it is the masters that wait, and nothing else
@@ -305,105 +340,9 @@ class Foreman:
             record = Record(step="masters", error=str(error), traceback=getattr(error, "traceback", ""))
             await self._later(job, self._attempts(job), 2.0, record, None)
             return
-        await self._end(job, JobState.DONE, Record(facts=facts, notes=tuple(facts.get("notes", ()))), None)
-
-    # --- how it ends ----------------------------------------------------------------------------------------------
-
-    async def _end(self, job: Job, state: JobState, record: Record, staging: Path | None) -> None:
-        try:
-            await self.ledger.write(self.ledger.queue.finish, job.id, job.token, state, record)
-        except LostLease as error:
-            await self._lost(job, staging, error)
-            return
-        self._attempt_ended(job, state, record)
-        level = logging.ERROR if state is JobState.FAILED else logging.INFO
-        text = f"{state} in {record.seconds:.2f} s" if not record.error else f"{state}: {record.error}"
-        log.log(level, text, extra=_names(job, record.step))
-        await self._clear(staging)
-        self._forget(job, state)
-
-    async def _later(self, job: Job, attempts: int, backoff: float, record: Record, staging: Path | None) -> None:
-        delay = min(LONGEST_BACKOFF, backoff * 2 ** (job.attempts - 1)) * random.uniform(1.0, 1.2)
-        try:
-            write, later = self.ledger.write, self.ledger.queue.retry_later
-            state = await write(later, job.id, job.token, record, delay=delay, attempts=attempts)
-        except LostLease as error:
-            await self._lost(job, staging, error)
-            return
-        self._attempt_ended(job, "failed" if state is JobState.FAILED else "retry", record)
-        if state is JobState.FAILED:
-            log.error(
-                "failed: %s (attempt %d, the last one)", record.error, job.attempts, extra=_names(job, record.step)
-            )
-        else:
-            text = "attempt %d of %d failed: %s; once more in %.0f s"
-            log.warning(text, job.attempts, attempts, record.error, delay, extra=_names(job, record.step))
-        await self._clear(staging)
-        self._forget(job, state)
-
-    async def _return(self, job: Job, reason: str, *, delay: float = 0.0, staging: Path | None = None) -> None:
-        """Give a job back; the attempt is not charged."""
-        try:
-            await self.ledger.write(self.ledger.queue.give_back, job.id, job.token, reason, delay=delay)
-        except LostLease as error:
-            log.warning("%s", error, extra=_names(job))
-        await self._clear(staging)
-        self._forget(job, JobState.QUEUED)
-
-    async def _replaced(self, job: Job, record: Record, staging: Path) -> None:
-        """The file is another one than the job was made for; the source makes a job of what is there now."""
-        said = replace(record, step="", error=f"the file was replaced: {record.error}")
-        await self._end(job, JobState.SKIPPED, said, staging)
-
-    async def _hold(self, job: Job, reason: str, *, staging: Path | None = None) -> None:
-        """A disk is full or gone: nobody's fault, and nothing to be tried before it is there again.
-
-        Where the disk has had room again each time, it is the job that fills it, or a disk that is not ours.
-        """
-        self._returned[job.id] = self._returned.get(job.id, 0) + 1
-        if self._returned[job.id] > MOST_RETURNS:
-            del self._returned[job.id]
-            await self._later(job, self._attempts(job), LONGEST_BACKOFF / 10, Record(error=reason), staging)
-            return
-        self._note_hold(job.destination, reason)
-        await self._return(job, reason, delay=PROBE_EVERY, staging=staging)
-
-    async def _lost(self, job: Job, staging: Path | None, error: LostLease) -> None:
-        log.warning("%s; what was made of it here is thrown away", error, extra=_names(job))
-        await self._clear(staging)
-        self._forget(job)
-
-    async def _give_back(self, jobs: list[Job]) -> None:
-        for job in jobs:
-            await self._return(job, "the daemon was ended")
-
-    async def _clear(self, staging: Path | None) -> None:
-        if staging is not None:
-            await asyncio.to_thread(clear_staging, staging)
-
-    def _forget(self, job: Job, state: JobState | str = "") -> None:
-        self.in_work.pop(job.id, None)
-        if state and state != JobState.QUEUED:
-            self._missing_since.pop(job.id, None)
-        self.wake()
-        if state:
-            self._tell(job.id, state)
-
-    # --- holding --------------------------------------------------------------------------------------------------
-
-    def _note_hold(self, destination: str, reason: str) -> None:
-        if destination not in self.holds:
-            log.error("destination %s cannot be written to: %s; nothing is started until it can", destination, reason)
-        self.holds[destination] = reason
-
-    async def _try_again(self, name: str) -> None:
-        destination = self.destinations.get(name)
-        reason = None if destination is None else await asyncio.to_thread(probe, destination, self.settings.state)
-        if reason is None:
-            log.info("destination %s can be written to again", name)
-            del self.holds[name]
-        else:
-            self.holds[name] = reason
+        notes = tuple(facts.get("notes", ()))
+        record = Record(facts=facts, notes=notes, seconds=time.monotonic() - begun)
+        await self._end(job, JobState.DONE, record, None)
 
     # --- the queue ------------------------------------------------------------------------------------------------
 
@@ -424,49 +363,33 @@ class Foreman:
         except TimeoutError:
             return
 
-    def _start(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, job: Job, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.create_task(self._guarded(job, work))
-        self._tasks[task] = job.id
+        self._tasks[task] = job
         task.add_done_callback(self._ended)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.pop(task, None)
-        self.wake()
+        self._forget(self._tasks.pop(task))
 
-    async def _guarded(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, job: Job, work: Callable[[], Awaitable[None]]) -> None:
         """A defect of ours costs an attempt of the job; it never leaves one behind that nobody works on."""
         try:
-            await work
+            await work()
+        except FleetClosedError:
+            return
         except Exception as error:
-            log.exception("the job could not be settled", extra=_names(job))
+            log.exception("the job could not be settled", extra=log_names(job))
             record = Record(error=f"a defect of the daemon: {explain(error)}", traceback=traceback.format_exc())
-            await self._later(job, self._attempts(job), 2.0, record, None)
+            try:
+                await self._later(job, self._attempts(job), 2.0, record, None)
+            except Exception:  # it is still ours, and is taken up again as one that nobody works on
+                log.exception("nor could that be noted", extra=log_names(job))
+                self._forget(job)
 
 
-def record_of(outcome: Outcome, fingerprint: str) -> Record:
-    """What the queue keeps of an outcome."""
-    return Record(
-        fingerprint=fingerprint,
-        step=outcome.step,
-        error=outcome.error,
-        traceback=outcome.traceback,
-        log=outcome.log,
-        seconds=outcome.seconds,
-        timings=outcome.timings,
-        facts=outcome.facts,
-        notes=outcome.notes,
-        checksum=outcome.checksum,
-        cause=outcome.cause,
-    )
-
-
-def _collision(taken: NameTaken, record: Record) -> tuple[JobState, Record]:
-    """What becomes of a job whose product another one has already made under the same name."""
-    if taken.same_content or taken.newer:
-        return JobState.SKIPPED, replace(record, step="", error=str(taken))
-    return JobState.FAILED, replace(record, step="publish", error=str(taken))
-
-
-def _names(job: Job, step: str = "") -> dict[str, Any]:
-    """What a line of the log says about where it belongs."""
-    return {"job": job.id, "image": job.label, "chain": job.chain, **({"step": step} if step else {})}
+def give_back_all(queue: JobQueue, daemon: str) -> list[Job]:
+    """Return all jobs of a daemon that ends; those whose products are listed are for whoever finds them."""
+    jobs = [job for job in queue.running(daemon) if not job.manifest]
+    for job in jobs:
+        queue.give_back(job.id, job.token, "the daemon was ended")
+    return jobs

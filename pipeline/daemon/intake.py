@@ -100,6 +100,8 @@ class Intake:
         if self.nights is not None and source.nights and found.path is not None:
             new = await self.nights.place(found, new.facts, new)
         if not new.chain and new.kind is JobKind.IMAGE and new.state is JobState.QUEUED:
+            if why := found.facts.get("unreadable"):
+                return replace(new, state=JobState.FAILED, reason=f"no chain can be chosen by its header: {why}")
             return replace(new, state=JobState.SKIPPED, reason=NOT_CHOSEN)
         return new
 
@@ -112,7 +114,7 @@ def label_of(found: Found) -> str:
 
 
 def _facts(found: Found) -> dict[str, Any]:
-    facts = {key: value for key, value in found.facts.items() if key != "choice" and value != ""}
+    facts = {key: value for key, value in found.facts.items() if key not in ("choice", "unreadable") and value != ""}
     return {**facts, "origin": found.origin} if found.origin else facts
 
 

@@ -4,9 +4,8 @@ import asyncio
 import logging
 import queue as queues
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,9 @@ MOST_AT_ONCE = 64
 
 WAIT_WHEN_BUSY = 0.5
 """After the database was locked, or its disk full, until the next attempt [s]."""
+
+LAST_WRITES = 6.0
+"""At the end, so long is waited for a database that is locked [s]."""
 
 Change = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
@@ -41,11 +43,13 @@ class Ledger:
         self.trouble = ""
         self._changes: queues.SimpleQueue[Change | None] = queues.SimpleQueue()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="etendue-read")
+        self._ended: Future[None] = Future()
+        self._given_up = threading.Event()
         self._writer = threading.Thread(target=self._write, name="etendue-write", daemon=True)
         self._writer.start()
 
     async def write(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Make a change, durable when this returns.
+        """Make a change, durable when this returns. Whoever is cancelled before it was begun has asked for nothing.
 
         Raises
         ------
@@ -62,16 +66,40 @@ class Ledger:
         call = partial(function, *arguments, **options)
         return await asyncio.get_running_loop().run_in_executor(self._readers, call)
 
-    async def close(self) -> None:
-        """Make the changes that are still to be made, and end the threads. Closes the queue."""
+    async def close(self, patience: float | None = None) -> bool:
+        """Make the changes that are still to be made, and end the threads. Closes the queue.
+
+        Parameters
+        ----------
+        patience : float
+            So long is waited for a database that cannot be written [s]; then the changes are given up. By default
+            a few seconds, and less if it has been waited for already.
+
+        Returns
+        -------
+        bool
+            Whether all were made.
+        """
         self._changes.put(None)
-        await asyncio.to_thread(self._writer.join)
-        await asyncio.to_thread(self._readers.shutdown)
+        if patience is None:
+            patience = WAIT_WHEN_BUSY if self.trouble else LAST_WRITES
+        await asyncio.wait([asyncio.wrap_future(self._ended)], timeout=patience)
+        self._given_up.set()
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        if not self._ended.done():
+            return False
         self.queue.close()
+        return True
 
     # --- in the writer's thread ----------------------------------------------------------------------------------
 
     def _write(self) -> None:
+        try:
+            self._write_all()
+        finally:
+            self._ended.set_result(None)
+
+    def _write_all(self) -> None:
         ending = False
         while not ending:
             changes: list[Change] = []
@@ -91,21 +119,22 @@ class Ledger:
             results: list[tuple[bool, Any]] = []
             try:
                 with self.queue.batch():
-                    for call, _, _ in changes:
-                        results.append(_called(call))
+                    for call, _, future in changes:
+                        results.append((False, None) if future.cancelled() else _called(call))
             except QueueBusyError as error:
                 if not self.trouble:
                     log.warning("the queue cannot be written: %s; trying again", error)
                 self.trouble = str(error)
-                time.sleep(WAIT_WHEN_BUSY)
-                continue
+                if not self._given_up.wait(WAIT_WHEN_BUSY):
+                    continue
+                results = [(False, error)] * len(changes)
             except Exception as error:  # noqa: BLE001 - whoever asked gets it
                 if len(changes) > 1:
                     for change in changes:
                         self._make([change])
                     return
                 results = [(False, error)]
-            if self.trouble:
+            if self.trouble and not self._given_up.is_set():
                 log.info("the queue can be written again")
                 self.trouble = ""
             for (_, loop, future), result in zip(changes, results, strict=True):

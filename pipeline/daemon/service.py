@@ -49,6 +49,8 @@ class Service:
         Why a chain's file, as it is now, is not taken over.
     problems : list of str
         The same for the configuration.
+    troubles : dict of str to str
+        Parts of the daemon that do not work at the moment, and why; they are tried again.
     """
 
     def __init__(self, settings: Observatory, path: Path, daemon: str, ledger: Ledger) -> None:
@@ -62,6 +64,7 @@ class Service:
         self.chains: dict[str, LoadedChain] = {}
         self.chain_problems: dict[str, list[str]] = {}
         self.problems: list[str] = []
+        self.troubles: dict[str, str] = {}
         self.destinations: dict[str, Destination] = {}
         self.sources: dict[str, SourceRunner] = {}
         self.nights: NightKeeper | None = None
@@ -126,7 +129,11 @@ class Service:
             "started": self.started,
             "draining": self.draining,
             "holding": self.holding(),
-            "problems": [*self.problems, *(line for lines in self.chain_problems.values() for line in lines)],
+            "problems": [
+                *self.problems,
+                *(line for lines in self.chain_problems.values() for line in lines),
+                *self._troubles(),
+            ],
             "workers": workers,
             "worker_count": self.fleet.workers,
             "sources": [self._source(runner) for runner in self.sources.values()],
@@ -155,15 +162,16 @@ class Service:
 
     def ready(self) -> list[str]:
         """Why the daemon cannot do its work at the moment; empty if it can."""
-        reasons = self.holding()
+        reasons = [*self.holding(), *self._troubles()]
         if not self.serving:
             reasons.append("it is starting")
         if self.draining:
             reasons.append("it finishes what runs, and ends")
-        for runner in self.sources.values():
-            if runner.state.state != "ok":
-                reasons.append(f"source {runner.name}: {runner.state.message}")
-        return reasons
+        runners = self.sources.values()
+        return reasons + [f"source {one.name}: {one.state.message}" for one in runners if one.state.state != "ok"]
+
+    def _troubles(self) -> list[str]:
+        return [f"{what}: {why}; trying again" for what, why in self.troubles.items()]
 
     def running(self) -> dict[int, tuple[float, str]]:
         """Jobs that are in work here: since when, and in which step."""

@@ -2,21 +2,28 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
 from ...images import Header, ImageError
-from ...processors.calibration import Calibration
-from ...processors.calibration.library import CalibrationLibrary, Kind
 from ..pipeline import Pipeline, every_step
 
-CALIBRATION = Calibration.__module__.rpartition(".")[0]
+if TYPE_CHECKING:
+    from ...processors.calibration import Calibration
+
+CALIBRATION = "etendue.processors.calibration"
+"""The package of the steps that calibrate. It is imported only for chains that have one: it loads numba."""
 
 
-def calibration_of(pipeline: Pipeline) -> Calibration | None:
+def calibration_of(pipeline: Pipeline) -> "Calibration | None":
     """The step that calibrates, wherever it is in the chain; None if there is none."""
-    return next((s.processor for s in every_step(pipeline) if isinstance(s.processor, Calibration)), None)
+    steps = [step.processor for step in every_step(pipeline) if _is_calibration(step.processor)]
+    if not steps:
+        return None
+    from ...processors.calibration import Calibration
+
+    return next((step for step in steps if isinstance(step, Calibration)), None)
 
 
 def with_library(pipeline: Pipeline, library: Path) -> Pipeline:
@@ -42,6 +49,8 @@ def masters_for(pipeline: Pipeline, headers: Iterable[Header]) -> list[str]:
     headers : iterable of Header
         Of raw science frames.
     """
+    from ...processors.calibration.library import CalibrationLibrary, Kind
+
     steps = [step.processor for step in every_step(pipeline) if _is_calibration(step.processor)]
     libraries: dict[Path, CalibrationLibrary] = {}
     given = [getattr(step, name) for step in steps for name in (*get_args(Kind), "master") if hasattr(step, name)]
@@ -75,7 +84,8 @@ def _state(path: Path) -> str:
 
 
 def _is_calibration(value: Any) -> bool:
-    return type(value).__module__.startswith(CALIBRATION) and "library" in type(value).model_fields
+    own = any(kind.__module__.startswith(CALIBRATION) for kind in type(value).__mro__)
+    return own and "library" in type(value).model_fields
 
 
 def _changed(value: Any, library: Path) -> Any:

@@ -49,35 +49,55 @@ class Destination(Protocol):
 class Service(Protocol):
     """The daemon, as the page sees it. Everything is called on the daemon's event loop."""
 
-    settings: "Observatory"
-    """The configuration in use."""
+    @property
+    def settings(self) -> "Observatory":
+        """The configuration in use."""
+        ...
 
-    settings_file: Path | None
-    """Where it was read from."""
+    @property
+    def settings_file(self) -> Path | None:
+        """Where it was read from."""
+        ...
 
-    daemon: str
-    """Our name in the queue."""
+    @property
+    def daemon(self) -> str:
+        """Our name in the queue."""
+        ...
 
-    started: float
-    """[s since 1970]"""
+    @property
+    def started(self) -> float:
+        """[s since 1970]"""
+        ...
 
-    queue: "JobQueue"
-    """To be used through :meth:`db` and :meth:`change`."""
+    @property
+    def queue(self) -> "JobQueue":
+        """To be used through :meth:`db` and :meth:`change`."""
+        ...
 
-    page_clerk: Clerk
-    """Renders pictures, reads headers, validates chains."""
+    @property
+    def page_clerk(self) -> Clerk:
+        """Renders pictures, reads headers, validates chains."""
+        ...
 
-    chains: "Mapping[str, LoadedChain]"
-    """The chains in use, by name."""
+    @property
+    def chains(self) -> "Mapping[str, LoadedChain]":
+        """The chains in use, by name."""
+        ...
 
-    chain_problems: Mapping[str, list[str]]
-    """Why the file of a chain, as it is now, was not taken over."""
+    @property
+    def chain_problems(self) -> Mapping[str, list[str]]:
+        """Why the file of a chain, as it is now, was not taken over."""
+        ...
 
-    destinations: Mapping[str, Any]
-    """Where products are, by name."""
+    @property
+    def destinations(self) -> Mapping[str, Any]:
+        """Where products are, by name."""
+        ...
 
-    metrics: "Metrics | None"
-    """Told of each image that has come to an end; the page shows it at /metrics."""
+    @property
+    def metrics(self) -> "Metrics | None":
+        """Told of each image that has come to an end; the page shows it at /metrics."""
+        ...
 
     async def db(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Look something up: ``await service.db(service.queue.get, 3)``."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .case import Row, Setting
 from .cases import CASES
-from .kills import torment
+from .kills import torment_several
 from .observatory import ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=1000, help="kill -9 so often (1000)")
     parser.add_argument("--images", type=int, default=2000, help="images that come in meanwhile (2000)")
+    parser.add_argument("--observatories", type=int, default=3, help="so many daemons are killed side by side (3)")
     parser.add_argument("--seed", type=int, help="of the random choices; printed, and new for each run by default")
     parser.add_argument(
         "--only", nargs="*", metavar="CASE", help=f"only these: kills {' '.join(c.name for c in CASES)}"
@@ -73,10 +74,12 @@ def main() -> int:
                 print(f"  {row.what}: {row.outcome}")
             print(f"  ({time.monotonic() - started:.0f} s)")
         if "kills" in wanted:
-            print(f"kills: {options.kills} of daemon and workers, {options.images} images ...")
+            where = f"{options.observatories} observatories side by side"
+            print(f"kills: {options.kills} of daemons and workers, {options.images} images, {where} ...")
             (base / "kills").mkdir(parents=True)
             try:
-                killed = torment(base / "kills", kills=options.kills, images=options.images, seed=seed, tell=_tell)
+                numbers = {"kills": options.kills, "images": options.images, "seed": seed}
+                killed = torment_several(base / "kills", options.observatories, **numbers, tell=_tell)
             except Exception as error:  # noqa: BLE001 - it is reported, with what was found before
                 traceback.print_exc()
                 failed.append("kills")
@@ -85,7 +88,7 @@ def main() -> int:
                 if not killed.sound:
                     failed.append("kills")
                 what = f"`kill -9`, {killed.daemon} times of the daemon and {killed.worker} times of its workers"
-                rows.insert(0, Row(f"{what}, while {options.images} images come in", str(killed)))
+                rows.insert(0, Row(f"{what}, while {options.images} images come into {where}", str(killed)))
                 print(f"  {killed}")
     seconds = time.monotonic() - begin
     page = options.output or (PAGE if not (options.only or options.quick or failed) else None)

@@ -3,7 +3,8 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,19 @@ class Kills:
             f"{self.verdict}; {len(self.half)} half-written files seen meanwhile"
         )
         return text + (f" ({'; '.join(self.half[:5])})" if self.half else "")
+
+
+def together(runs: Sequence[Kills]) -> Kills:
+    """Several runs, on an observatory each, as one."""
+    whole = Kills(seconds=max(run.seconds for run in runs), seed=runs[0].seed)
+    for number, run in enumerate(runs):
+        whole.daemon += run.daemon
+        whole.worker += run.worker
+        whole.moments += run.moments
+        whole.found += run.found
+        whole.half += run.half
+        whole.verdict.add(run.verdict, f"{number}/" if len(runs) > 1 else "")
+    return whole
 
 
 class Tormentor:
@@ -139,6 +153,38 @@ class Tormentor:
             self.kills.found["images at work"] += 1
         else:
             self.kills.found["nothing at work"] += 1
+
+
+def torment_several(
+    folder: Path, observatories: int, *, kills: int, images: int, seed: int, tell: Callable[[str], None]
+) -> Kills:
+    """Torment several observatories at the same time; most of a torment is waiting for the right moment.
+
+    Parameters
+    ----------
+    folder : Path
+        Where everything happens.
+    observatories : int
+        How many; each has its share of the kills and of the images.
+    kills, images, seed, tell
+        As for :func:`torment`, of all together.
+    """
+
+    def one(number: int) -> Kills:
+        def told(text: str) -> None:
+            tell(f"[{number + 1}] {text}")
+
+        own = folder / str(number)
+        own.mkdir()
+        shares = {"kills": _share(kills, observatories, number), "images": _share(images, observatories, number)}
+        return torment(own, **shares, seed=seed + number, tell=told)
+
+    with ThreadPoolExecutor(observatories) as threads:
+        return together(list(threads.map(one, range(observatories))))
+
+
+def _share(whole: int, parts: int, number: int) -> int:
+    return whole // parts + (number < whole % parts)
 
 
 def torment(

@@ -43,6 +43,14 @@ class Verdict:
         """Whether nothing is lost, doubled, wrong or left over."""
         return not (self.lost or self.doubled or self.wrong or self.left or self.database)
 
+    def add(self, other: "Verdict", prefix: str = "") -> None:
+        """Count what became of further images; names get a prefix."""
+        self.images += other.images
+        self.done += other.done
+        self.failed |= {prefix + name: error for name, error in other.failed.items()}
+        for name in ("lost", "doubled", "wrong", "left", "database"):
+            getattr(self, name).extend(prefix + found for found in getattr(other, name))
+
     def __str__(self) -> str:
         text = f"{self.images} images: {self.done} done, {len(self.failed)} visible failures"
         for name in ("lost", "doubled", "wrong", "left", "database"):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from etendue.pipeline import ConfigError
-from etendue.pipeline.cli import queue as queue_commands
+from etendue.pipeline.cli.daemon import queue as queue_commands
 from etendue.pipeline.daemon import settings
 from etendue.pipeline.daemon.configuration import load_observatory, parse_observatory
 from etendue.pipeline.daemon.queue.job import JobState

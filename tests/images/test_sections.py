@@ -78,3 +78,11 @@ def test_sections_in_configurations():
 def test_wrong_sections_in_configurations_are_reported(value):
     with pytest.raises(ValidationError, match="section"):
         Model.model_validate({"section": value})
+
+
+def test_a_section_in_a_union_leaves_other_values_as_they_are():
+    class Trim(BaseModel):
+        trim: Section | bool = True
+
+    assert Trim().model_dump(mode="json") == {"trim": True}
+    assert Trim(trim="[1:4,1:3]").model_dump(mode="json") == {"trim": "[1:4,1:3]"}

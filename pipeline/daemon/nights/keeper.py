@@ -237,7 +237,7 @@ class NightKeeper:
         )
         (added,) = await self._ledger.write(self._ledger.queue.add, [job])
         if added.new:
-            log.info("masters of %s are built from %d frames", words, len(frames), extra={"job": added.id})
+            log.info("masters of %s will be built from %d frames", words, len(frames), extra={"job": added.id})
         return Build(added.id, JobState.QUEUED, frozenset(frame.id for frame in frames))
 
     async def _chain_for(self, frames: tuple[QueuedFrame, ...]) -> str:

@@ -126,7 +126,7 @@ class Claiming(Database):
         if not inputs:
             return []
         order = {number: index for index, number in enumerate(inputs.values())}
-        values = {"state": JobState.RUNNING, "owner": daemon, "token": token_hex(8), "started": time.time()}
+        values = {"state": JobState.RUNNING, "owner": daemon, "token": self.mark + token_hex(8), "started": time.time()}
         empty = {"finished": 0.0, "reason": "", "step": "", "error": "", "cause": ""}
         rows = connection.execute(START, {"ids": list(order), **values, **empty})
         return sorted((job_of(row) for row in rows), key=lambda job: order[job.id])

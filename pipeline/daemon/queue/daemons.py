@@ -96,7 +96,7 @@ class Daemons(Database):
             for row in connection.execute(query).all():
                 job = job_of(row)
                 if job.manifest:
-                    found.publishing.append(_take_over(connection, job, by))
+                    found.publishing.append(_take_over(connection, job, by, self.mark + token_hex(8)))
                 elif _requeue(connection, job) is JobState.FAILED:
                     found.failed.append(job.id)
                 else:
@@ -104,8 +104,8 @@ class Daemons(Database):
         return found
 
 
-def _take_over(connection: Connection, job: Job, by: str) -> Job:
-    owned = {"owner": by, "token": token_hex(8)}
+def _take_over(connection: Connection, job: Job, by: str, token: str) -> Job:
+    owned = {"owner": by, "token": token}
     row = connection.execute(
         sql.update(jobs).where(jobs.c.id == job.id).values(owned).returning(*SELECT_JOB.selected_columns)
     )

@@ -1,6 +1,7 @@
 """What the queue may refuse, and why."""
 
 from ....images import EtendueError, TransientError
+from ...errors import ConfigError
 
 
 class QueueError(EtendueError):
@@ -13,6 +14,10 @@ class QueueBusyError(QueueError, TransientError):
     Where a connection broke while a change was being committed, it cannot be known whether it was: every method that
     the daemon calls may be called again with the same arguments.
     """
+
+
+class NoQueueYet(QueueError, ConfigError):
+    """The database has no tables of ours: no daemon has been started with it so far."""
 
 
 class QueueStorageError(QueueBusyError):

@@ -63,9 +63,7 @@ class Working(Claiming):
             A product of another input has the same name, or a newer version of the file was done meanwhile.
         """
         with self.writing() as connection:
-            row = self._held(connection, job_id)
-            if row is None or row.state is not JobState.RUNNING or row.token != token:
-                raise LostLease(job_id, _standing(row))
+            row = self._ours(connection, job_id, token)
             if row.manifest:
                 withdraw_names(connection, job_id)
             refuse_outdated(connection, job_id, row, manifest)
@@ -84,11 +82,9 @@ class Working(Claiming):
             The job is not ours any more.
         """
         with self.writing() as connection:
-            row = self._held(connection, job_id)
-            if row is not None and row.token == token and row.state is state:
+            row = self._ours(connection, job_id, token, state)
+            if row.state is state:
                 return
-            if row is None or row.token != token or row.state is not JobState.RUNNING:
-                raise LostLease(job_id, _standing(row))
             _settle_products(connection, job_id, row, state)
             reason = record.error if state is JobState.SKIPPED else ""
             self._write_record(connection, job_id, row, record, state, reason=reason, finished=time.time())
@@ -118,11 +114,9 @@ class Working(Claiming):
             The job is not ours any more.
         """
         with self.writing() as connection:
-            row = self._held(connection, job_id)
-            if row is not None and row.token == token and row.state in (JobState.QUEUED, JobState.FAILED):
+            row = self._ours(connection, job_id, token, JobState.QUEUED, JobState.FAILED)
+            if row.state is not JobState.RUNNING:
                 return row.state
-            if row is None or row.token != token or row.state is not JobState.RUNNING:
-                raise LostLease(job_id, _standing(row))
             state = JobState.FAILED if row.attempts >= attempts else JobState.QUEUED
             _settle_products(connection, job_id, row, state)
             now = time.time()
@@ -156,11 +150,9 @@ class Working(Claiming):
             The job is not ours any more.
         """
         with self.writing() as connection:
-            row = self._held(connection, job_id)
-            if row is not None and row.token == token and row.state is state:
+            row = self._ours(connection, job_id, token, state)
+            if row.state is state:
                 return
-            if row is None or row.token != token or row.state is not JobState.RUNNING:
-                raise LostLease(job_id, _standing(row))
             values = {
                 "state": state,
                 "reason": reason,
@@ -178,9 +170,7 @@ class Working(Claiming):
             The job is not ours any more.
         """
         with self.writing() as connection:
-            row = self._held(connection, job_id)
-            if row is None or row.token != token or row.state is not JobState.RUNNING:
-                raise LostLease(job_id, _standing(row))
+            self._ours(connection, job_id, token)
             withdraw_names(connection, job_id)
             connection.execute(CHANGE, {"job": job_id, "held": token, "manifest": (), "staging": ""})
 
@@ -193,9 +183,20 @@ class Working(Claiming):
 
     # --- parts of a transaction ---------------------------------------------------------------------------------
 
-    def _held(self, connection: Connection, job_id: int) -> Any:
-        """What is known of a job, which nobody else changes before the end of the transaction."""
-        return connection.execute(HELD, {"job": job_id}).one_or_none()
+    def _ours(self, connection: Connection, job_id: int, token: str, *already: JobState) -> Any:
+        """What is known of a job that we run, or have brought into one of these states `already`.
+
+        Nobody else changes it before the end of the transaction.
+
+        Raises
+        ------
+        LostLease
+            The job is not ours any more.
+        """
+        row = connection.execute(HELD, {"job": job_id}).one_or_none()
+        if row is None or row.token != token or row.state not in (JobState.RUNNING, *already):
+            raise LostLease(job_id, _standing(row))
+        return row
 
     def _write_record(
         self,

@@ -64,7 +64,8 @@ class Inspected:
     facts : mapping
         JSON data: the properties of :data:`FACTS` that the header has; ``size`` (rows, columns); ``instrument``;
         ``night`` (date on which it began, empty if the header has no time); ``choice`` (index of the first choice of a
-        chain that holds, or None); and, if somebody asks, ``frame_type`` and ``why_unknown``, of which one is empty.
+        chain that holds, or None); ``unreadable`` (why, where there is no header to be read); and, if somebody asks,
+        ``frame_type`` and ``why_unknown``, of which one is empty.
     """
 
     path: Path
@@ -210,9 +211,15 @@ def _looked_at(path: Path, size: int, look: _Look) -> dict[str, Any]:
     except Hostile as error:
         return {"whole": True, "why": _in_words(error, path), "hostile": True, "format": form}
     except (ImageError, OSError) as error:
-        return {"why": _in_words(error, path), "format": form}
+        return _without_header(_in_words(error, path), form, look)
     except Exception as error:  # noqa: BLE001 - one file that nobody has thought of must not hide the others
-        return {"why": f"{type(error).__name__}: {error}", "format": form}
+        return _without_header(f"{type(error).__name__}: {error}", form, look)
+
+
+def _without_header(why: str, form: str, look: _Look) -> dict[str, Any]:
+    """What is said of a file whose header cannot be read: only a choice without conditions takes it."""
+    choice = next((index for index, condition in enumerate(look.conditions) if condition is None), None)
+    return {"why": why, "format": form, "facts": {"choice": choice, "unreadable": why}}
 
 
 def _format(path: Path) -> str:

@@ -15,7 +15,9 @@ FURTHER_ATTEMPTS = {"transient": 4, "died": 3}
 
 
 class Clerk:
-    """One process that calls functions, one after another. It starts with its first call, and again when it has died.
+    """One process that calls functions, one after another.
+
+    It starts with :meth:`start` or its first call, and again when it has died.
 
     Parameters
     ----------
@@ -32,6 +34,16 @@ class Clerk:
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
+
+    def start(self) -> None:
+        """Begin to start the process; does not wait for it."""
+
+        async def begin() -> None:
+            async with self._turn:
+                if not self._closed:
+                    await self._ready()
+
+        self._keep(asyncio.create_task(begin()))
 
     async def call(self, function: str, arguments: Mapping[str, Any], *, timeout: float = 60.0) -> Any:  # noqa: ASYNC109
         """Call a function and wait for its result. Calls are taken in their order.
@@ -53,8 +65,7 @@ class Clerk:
             The function raised an error, took too long, or the process died of it.
         """
         task = asyncio.create_task(self._take(function, arguments, timeout))
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
+        self._keep(task)
         return await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -70,6 +81,10 @@ class Clerk:
     def resident(self) -> int:
         """Memory of the process after its last call [byte]; 0 before the first."""
         return 0 if self._process is None else self._process.resident
+
+    def _keep(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
 
     def _done(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)

@@ -67,18 +67,20 @@ class Crew:
         self._starting: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._change = asyncio.Event()
+        self._told = asyncio.Event()
         self._failures = 0
         self._trouble: Exception = WorkerDiedError("not tried yet")
         self._closed = False
 
     def start(self) -> None:
-        """Begin to start the workers; does not wait for it."""
+        """Begin to start the workers; does not wait for it. They can be taken after :meth:`expect`."""
         self._refill()
         self._spawn(self._watch())
 
     def expect(self, chains: Sequence[Chain]) -> None:
         """Workers that are started from now on are made ready for these chains."""
         self._chains = {chain.fingerprint: chain for chain in chains}
+        self._told.set()
 
     async def take(self, fingerprint: str) -> WorkerProcess:
         """An idle worker, preferably one that has the chain; waits for it.
@@ -170,6 +172,7 @@ class Crew:
         worker = await WorkerProcess.start(functions=self._functions, memory=self.limit, echo=False)
         self.all.add(worker)
         try:
+            await self._told.wait()
             for chain in list(self._chains.values()):
                 await self._warm(worker, chain)
         except BaseException:

@@ -151,13 +151,17 @@ class Fleet:
         self._busy: dict[WorkerProcess, _Busy] = {}
         self._closed = False
 
-    async def start(self, chains: Sequence[Chain] = ()) -> None:
-        """Begin to start the workers, and make them ready for these chains. Does not wait for it."""
-        self._crew.expect(chains)
+    async def start(self, chains: Sequence[Chain] | None = ()) -> None:
+        """Begin to start the workers, and make them ready for these chains. Does not wait for it.
+
+        With None they start, and :meth:`expect` tells them their chains; until then they take nothing.
+        """
+        if chains is not None:
+            self._crew.expect(chains)
         self._crew.start()
 
     def expect(self, chains: Sequence[Chain]) -> None:
-        """Workers that are started from now on are made ready for these chains."""
+        """Workers that become ready from now on are made ready for these chains."""
         self._crew.expect(chains)
 
     @property

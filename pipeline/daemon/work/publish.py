@@ -109,8 +109,15 @@ def clear_staging(staging: Path) -> None:
     shutil.rmtree(staging, ignore_errors=True)
 
 
-def staged_jobs(destination: Destination) -> set[tuple[int, str]]:
+def staged_jobs(destination: Destination, mark: str = "") -> set[tuple[int, str]]:
     """The attempts that have a staging folder: job and token of each.
+
+    Parameters
+    ----------
+    destination : Destination
+        Daemons with other queues may have their folders there, too.
+    mark : str
+        What the tokens of our queue begin with.
 
     Raises
     ------
@@ -118,7 +125,7 @@ def staged_jobs(destination: Destination) -> set[tuple[int, str]]:
         The destination's disk has gone.
     """
     found = (STAGED.fullmatch(entry.name) for entry in os.scandir(destination.staging_root))
-    return {(int(match[1]), match[2]) for match in found if match}
+    return {(int(match[1]), match[2]) for match in found if match and match[2].startswith(mark)}
 
 
 def sweep(destination: Destination, garbage: Iterable[tuple[int, str]]) -> None:

@@ -82,6 +82,8 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the parent tells the person, whatever it is
         streams.send({"unfit": f"{type(error).__name__}: {error}"})
         return
+    gc.freeze()
+    gc.enable()
     streams.send({"ready": os.getpid()})
     with serve.runner:
         while True:

@@ -127,12 +127,16 @@ async def show_raw_header(asked: Asked) -> Response:
 
 async def retry_job(asked: Asked) -> Changed:
     """Try a job again that has failed, was skipped or dropped."""
-    return await _change_one(asked, asked.service.queue.retry, "only a job that failed, was skipped or dropped")
+    return await _change_one(
+        asked, asked.service.queue.retry, "only one that failed, was skipped or dropped can be retried"
+    )
 
 
 async def drop_job(asked: Asked) -> Changed:
     """Decide that nothing is to be done about a job that waits or has failed."""
-    return await _change_one(asked, asked.service.queue.drop, "only a job that waits, is queued or has failed")
+    return await _change_one(
+        asked, asked.service.queue.drop, "only one that waits, is queued or has failed can be dropped"
+    )
 
 
 async def requeue_job(asked: Asked) -> Changed:
@@ -149,7 +153,7 @@ async def _change_one(asked: Asked, change: Any, which: str) -> Changed:
     service, number = asked.service, asked.path["id"]
     job = await service.db(service.queue.get, number)
     if not await service.change(change, [number]):
-        raise Refused(409, f"job {number} is {job.state}: {which} can be")
+        raise Refused(409, f"job {number} is {job.state}: {which}")
     return Changed(changed=1)
 
 

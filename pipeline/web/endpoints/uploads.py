@@ -15,7 +15,8 @@ from ..summaries import shown
 IDLE = 20.0
 """A connection on which nothing comes for so long is closed [s]."""
 
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+FORM = "multipart/form-data"
+"""What ``curl -F`` sends: the file is wrapped into it. What ``--data-binary`` calls a form is the file itself."""
 
 
 class UploadQuery(BaseModel):
@@ -29,14 +30,14 @@ class UploadQuery(BaseModel):
 async def upload(asked: Asked) -> Uploaded:
     """Send an image: the body of the request is the file itself.
 
-    It is in the queue when the answer comes. ``curl -T image.fits 'http://…/api/upload/NAME?filename=image.fits'``
-    needs ``-X POST`` and the header ``X-Etendue: 1``, or a token.
+    It is in the queue when the answer comes. ``curl --data-binary @image.fits
+    'http://…/api/upload/NAME?filename=image.fits'`` needs the header ``X-Etendue: 1``, or a token.
     """
     request, name = asked.request, asked.path["source"]
     source = _source(asked, name)
     content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content in FORMS:
-        raise Refused(415, "send the file itself as the body, not a form")
+    if content == FORM:
+        raise Refused(415, "send the file itself as the body, not a form: --data-binary @FILE, not -F")
     length = declared_length(request)
     if length is not None and length > source.limit:
         raise Refused(413, f"the file has {length} bytes, and {name} takes at most {source.limit}")

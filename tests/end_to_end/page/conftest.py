@@ -1,35 +1,25 @@
 """The page in a real browser, on a real queue with really reduced frames."""
 
-import asyncio
 import re
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from etendue.pipeline.daemon.queue import JobState, Record
-from etendue.pipeline.web import serve_web
-from tests.pipeline.web.demo_server import TRACEBACK, DemoService
+from tests.pipeline.web.demo import TRACEBACK, DemoService, ThreadClerk
+from tests.pipeline.web.serving import WAIT, Served, serving
 from tests.servers import lacking
 
 CHROMIUM = Path("/usr/bin/chromium")
-WAIT = 60.0
-"""Longest time for what takes no time [s]: the machine may be busy."""
-
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 740}
 
 
-@dataclass
-class Observatory:
-    """A page behind a real socket, and the service behind the page."""
-
-    service: DemoService
-    address: str
-    loop: asyncio.AbstractEventLoop = field(repr=False)
+class Observatory(Served):
+    """A page behind a real socket, at which something happens."""
 
     def tell(self, number: int) -> None:
         """Say that a job was added or has changed, as the daemon does."""
@@ -57,57 +47,35 @@ class Observatory:
         return number
 
 
-def serve(service: DemoService) -> Iterator[Observatory]:
-    """Serve the page in a thread of its own on a free port."""
-    started = threading.Event()
-    found: list[Observatory] = []
-    ending = asyncio.Event()
-
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-
-        def tell(address: str) -> None:
-            found.append(Observatory(service, address, loop))
-            started.set()
-
-        task = asyncio.create_task(serve_web(service, port=0, started=tell))
-        await ending.wait()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    assert started.wait(WAIT), "the page does not start"
-    yield found[0]
-    found[0].loop.call_soon_threadsafe(ending.set)
-    thread.join(WAIT)
-    assert not thread.is_alive(), "the page does not end"
-
-
 @pytest.fixture
 def observatory(tmp_path: Path) -> Iterator[Observatory]:
     """A page without jobs."""
-    service = DemoService(tmp_path)
-    yield from serve(service)
-    service.close()
+    with closing(DemoService(tmp_path)) as service, serving(service, Observatory) as observatory:
+        yield observatory
 
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Observatory]:
     """A page that asks for tokens."""
-    service = DemoService(tmp_path, tokens=True)
-    yield from serve(service)
-    service.close()
+    with closing(DemoService(tmp_path, tokens=True)) as service, serving(service, Observatory) as observatory:
+        yield observatory
+
+
+@pytest.fixture(scope="session")
+def busy_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoService]:
+    """Many jobs, the last of which is a simulated frame that was really reduced."""
+    with closing(DemoService(tmp_path_factory.mktemp("busy"))) as service:
+        service.add_many(300)
+        service.add_real("field-1.fits", side=512)
+        yield service
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observatory]:
-    """A page with many jobs, the last of which is a simulated frame that was really reduced. Tests only look at it."""
-    service = DemoService(tmp_path_factory.mktemp("busy"))
-    service.add_many(300)
-    service.add_real("field-1.fits", side=512)
-    yield from serve(service)
-    service.close()
+def busy(busy_service: DemoService) -> Iterator[Observatory]:
+    """A page with many jobs. Tests only look at it."""
+    busy_service.page_clerk = ThreadClerk()  # its lock belongs to one loop
+    with serving(busy_service, Observatory) as observatory:
+        yield observatory
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """All views: on a desk, on a phone, in the dark; without complaints of the browser and without internet."""
 
 from tests.end_to_end.page.conftest import PHONE
+from tests.pipeline.web.demo_server import READ_TOKEN
 
 VIEWS = {
     "now": ("#/now", "[data-tile=done]"),
@@ -73,6 +74,29 @@ def test_without_a_token_nothing_is_seen(guarded, visit):
     page.get_by_role("button", name="Give a token").first.wait_for()
 
     assert "secret" not in page.content()
+
+
+def test_a_wrong_token_is_told_and_the_enter_key_gives_a_right_one(guarded, visit):
+    guarded.fail("secret.fits")
+    page = visit(guarded, "#/jobs", refusals=True)
+
+    for token, seen in (("wrong", "Nobody has this token"), (READ_TOKEN, "secret.fits")):
+        page.get_by_role("button", name="Give a token").first.click()
+        page.get_by_role("textbox", name="Token").fill(token)
+        page.keyboard.press("Enter")
+        page.locator("#main").get_by_text(seen).first.wait_for()
+
+
+def test_numbers_for_programs_are_a_click_away_with_a_token(guarded, visit):
+    page = visit(guarded, "#/system", refusals=True)
+    page.get_by_role("button", name="Give a token").first.click()
+    page.get_by_role("textbox", name="Token").fill(READ_TOKEN)
+    page.keyboard.press("Enter")
+
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="/metrics").click()
+
+    opened.value.get_by_text("etendue_info").first.wait_for()
 
 
 def test_a_file_is_sent_from_the_page(observatory, visit, tmp_path):

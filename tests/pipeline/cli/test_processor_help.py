@@ -81,5 +81,10 @@ def test_values_are_written_as_in_yaml(value, text):
     assert inline_yaml(value) == text
 
 
+def test_values_among_types_are_written_as_in_yaml():
+    assert type_words({"anyOf": [{"type": "string"}, {"const": False}, {"type": "null"}]}, {}) == "text | false | null"
+    assert type_words({"enum": ["mean", True, 3]}, {}) == "mean | true | 3"
+
+
 def test_what_has_no_type_is_anything():
     assert type_words({}, {}) == "anything"

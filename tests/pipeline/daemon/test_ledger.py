@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from etendue.pipeline.daemon.ledger import Ledger
-from etendue.pipeline.daemon.queue import JobQueue, NewJob, UnknownDaemon
+from etendue.pipeline.daemon.queue import JobQueue, NewJob, QueueBusyError, UnknownDaemon
 
 
 @pytest.fixture
@@ -85,3 +85,41 @@ def test_what_was_asked_for_before_the_end_is_still_done(queue: JobQueue, databa
     asyncio.run(work())
     with sqlite3.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (50,)
+
+
+def test_what_nobody_wants_any_more_is_not_done(queue: JobQueue, database: Path):
+    """A claim whose asker has gone would take jobs that nobody works on."""
+
+    async def work() -> None:
+        ledger = Ledger(queue)
+        other = sqlite3.connect(database, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        changes = [asyncio.create_task(ledger.write(queue.add, [a_job(number)])) for number in range(3)]
+        await asyncio.sleep(0)
+        changes[1].cancel()
+        await asyncio.wait([changes[1]])
+        other.execute("ROLLBACK")
+        other.close()
+        await asyncio.gather(changes[0], changes[2])
+        await ledger.close()
+
+    asyncio.run(work())
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT key FROM jobs ORDER BY id").fetchall() == [("0",), ("2",)]
+
+
+def test_a_database_that_stays_locked_does_not_prevent_the_end(queue: JobQueue, database: Path):
+    async def work() -> None:
+        ledger = Ledger(queue)
+        change = asyncio.create_task(ledger.write(queue.add, [a_job(1)]))
+        await asyncio.sleep(0)
+        assert not await ledger.close(patience=0.1)
+        with pytest.raises(QueueBusyError):
+            await change
+
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        asyncio.run(work())
+    finally:
+        other.close()

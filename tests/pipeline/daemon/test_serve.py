@@ -1,5 +1,7 @@
 """The daemon as an operator runs it: `etendue serve`, the real program with its real queue."""
 
+import contextlib
+import http.client
 from pathlib import Path
 
 import httpx
@@ -17,6 +19,17 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path
+
+
+MEASURING = """\
+name: reduce
+steps:
+  - class: SubtractBackground
+  - class: SepSourceDetection
+    threshold: 5
+  - class: Save
+    filename: "{stem}_reduced.fits"
+"""
 
 
 def sources_found(product: Path) -> int:
@@ -43,7 +56,7 @@ def test_images_are_taken_through_their_chain_and_not_again_after_a_restart(fold
 
 
 def test_a_changed_chain_is_taken_over_and_a_wrong_one_refused(folder: Path):
-    with Observatory(folder) as observatory:
+    with Observatory(folder, chains={"reduce": MEASURING}) as observatory:
         chain = folder / "reduce.yaml"
         good = chain.read_text()
         observatory.start()
@@ -67,7 +80,7 @@ def test_a_changed_chain_is_taken_over_and_a_wrong_one_refused(folder: Path):
 
 
 def test_a_chain_is_taken_over_by_itself_if_that_is_wished(folder: Path):
-    with Observatory(folder, watch_config=True) as observatory:
+    with Observatory(folder, chains={"reduce": MEASURING}, watch_config=True) as observatory:
         observatory.start()
         put(observatory.incoming / "old.fits", frame(1))
         old = observatory.wait_for_job("old.fits", "done")
@@ -102,7 +115,9 @@ def test_the_newest_goes_first_where_that_is_wished(folder: Path):
         it.wait_until_settled(6)
 
         finished = sorted(it.jobs(), key=lambda job: job.finished)
-        assert [job.label for job in finished] == [f"{number}.fits" for number in (5, 4, 3, 2, 1, 0)]
+        numbers = [int(job.label.removesuffix(".fits")) for job in finished]
+        # One is claimed while the worker is busy with another: neighbours may change places.
+        assert all(abs(number - place) <= 1 for number, place in zip(numbers, (5, 4, 3, 2, 1, 0), strict=True)), numbers
 
 
 def test_two_images_that_want_the_same_name_do_not_overwrite_each_other(folder: Path):
@@ -155,7 +170,7 @@ def test_an_upload_becomes_a_product(folder: Path):
 
         assert answer.status_code == 201
         assert sources_found(observatory.products / "one_reduced.fits") > 0
-        assert page.post("/api/upload/telescope?filename=big.fits", content=b"x" * 1_100_000).status_code == 413
+        assert _announce(observatory.port, "/api/upload/telescope?filename=big.fits", 1_100_000) == 413
         assert page.post("/api/upload/telescope?filename=no.fits", content=b"no image").status_code == 422
         assert observatory.counts()["done"] == 1
 
@@ -167,6 +182,23 @@ def test_what_is_wrong_at_the_start_is_said_in_a_sentence(folder: Path):
         assert daemon.process.wait(60) == 2
         assert "Nonsense" in daemon.last_words()
         assert "Traceback" not in daemon.last_words()
+
+
+def test_a_file_that_is_no_image_fails_visibly_whatever_is_chosen_by_its_header(folder: Path):
+    choose = [{"when": {"OBJECT": "flat*"}, "chain": "quick"}]
+    sources = [
+        {"watch": "incoming", "choose": [*choose, {"chain": "quick"}], "settle": 0.1},
+        {"watch": "elsewhere", "choose": choose, "settle": 0.1},
+    ]
+    with Observatory(folder, chains={"quick": {"text": _QUICK}}, sources=sources) as observatory:
+        observatory.start()
+        put(observatory.incoming / "one.fits", b"no image at all")
+        (folder / "elsewhere").mkdir(exist_ok=True)
+        put(folder / "elsewhere" / "two.fits", b"no image at all")
+
+        assert "not a FITS file" in observatory.wait_for_job("one.fits", "failed").error
+        two = observatory.wait_for_job("two.fits", "failed")
+        assert "no chain can be chosen by its header: not a FITS file" in two.reason + two.error
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(folder: Path):
@@ -186,6 +218,16 @@ def _answers(page: httpx.Client) -> bool:
         return page.get("/healthz").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def _announce(port: int, path: str, length: int) -> int:
+    """The answer to a request whose content was announced, and not sent: it might meet a closed connection."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.putrequest("POST", path)
+        connection.putheader("X-Etendue", "1")
+        connection.putheader("Content-Length", str(length))
+        connection.endheaders()
+        return connection.getresponse().status
 
 
 def _said(observatory: Observatory, words: str) -> bool:

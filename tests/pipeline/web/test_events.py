@@ -10,7 +10,7 @@ import pytest
 from etendue.pipeline.daemon.queue import JobQueue, JobState, Record
 from etendue.pipeline.web import events
 from etendue.pipeline.web.events import UNREAD, Listener
-from tests.pipeline.web.conftest import WAIT, Served
+from tests.pipeline.web.serving import WAIT, Served
 
 
 def told(served: Served) -> Generator[tuple[str, Any]]:
@@ -76,7 +76,7 @@ def test_many_changes_at_once_are_told_as_one(served: Served):
 
     def add_many() -> None:
         with service.queue.batch():
-            for index in range(3000):
+            for index in range(300):
                 service.add(f"{index}.fits")
 
     served.do(service.change(add_many))

@@ -1,6 +1,7 @@
 """The API keeps what its document promises: schemathesis asks everything, right and wrong."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import jsonschema
@@ -16,8 +17,9 @@ from etendue.images import Image
 from etendue.pipeline.daemon.queue import JobState, Record
 from etendue.pipeline.web.app import ROUTES
 from etendue.pipeline.web.openapi import document
-from tests.pipeline.web.conftest import WAIT, Page, serving
+from tests.pipeline.web.conftest import Page
 from tests.pipeline.web.demo import CHANGE_TOKEN, DemoService
+from tests.pipeline.web.serving import WAIT, serving
 
 EXAMPLES = 12
 
@@ -32,7 +34,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     service.add_product(path)
     service.add("late.fits")
     service.end(JobState.FAILED, Record(error="bad", traceback="Traceback", log="said"))
-    with serving(service) as served:
+    with closing(service), serving(service) as served:
         yield served.address
 
 

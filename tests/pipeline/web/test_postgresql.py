@@ -1,14 +1,16 @@
 """The page on a queue in PostgreSQL, which several machines may share."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from etendue.pipeline.daemon.queue import JobQueue, JobState, Record
-from tests.pipeline.web.conftest import Page, Served, serving
+from tests.pipeline.web.conftest import Page
 from tests.pipeline.web.demo import DemoService
+from tests.pipeline.web.serving import Served, serving
 from tests.pipeline.web.test_events import first, told
 
 
@@ -16,7 +18,8 @@ from tests.pipeline.web.test_events import first, told
 def shared(tmp_path: Path, postgresql: Any) -> Iterator[DemoService]:
     """A service on a database of its own."""
     url = postgresql.new_database()
-    yield DemoService(tmp_path, queue_url=url)
+    with closing(DemoService(tmp_path, queue_url=url)) as service:
+        yield service
     postgresql.drop_database(url)
 
 

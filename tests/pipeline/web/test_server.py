@@ -10,7 +10,7 @@ import pytest
 
 from etendue.pipeline.web import routes, server
 from etendue.pipeline.web.endpoints import uploads
-from tests.pipeline.web.conftest import WAIT, Served
+from tests.pipeline.web.serving import WAIT, Served
 
 HEAD = "Host: 127.0.0.1\r\nX-Etendue: 1\r\n"
 UPLOAD = f"POST /api/upload/camera?filename=a.fits HTTP/1.1\r\n{HEAD}"
@@ -50,6 +50,19 @@ def test_an_upload_arrives_as_it_was_sent(served: Served):
     assert answer.json()["name"] == "café.fits"
     assert served.service.uploads == [("camera", "café.fits", content, "local")]
     assert served.service.queue.get(answer.json()["job"]).source == "camera"
+
+
+def test_an_upload_is_taken_as_curl_sends_it(served: Served):
+    """`--data-binary @a.fits` calls the file a form, and the guide says to send it so."""
+    answer = httpx.post(
+        f"{served.address}/api/upload/camera?filename=a.fits",
+        content=b"abc",
+        headers={"X-Etendue": "1", "Content-Type": "application/x-www-form-urlencoded"},
+        timeout=WAIT,
+    )
+
+    assert answer.status_code == 201
+    assert served.service.uploads[0][2] == b"abc"
 
 
 def test_an_upload_in_chunks_is_taken_too(served: Served):

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Self
 
 import sqlalchemy as sql
 from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ....errors import ConfigError
-from ..errors import QueueBusyError, QueueError, QueueStorageError
+from ..errors import NoQueueYet, QueueBusyError, QueueError, QueueStorageError
 from .engines import BUSY_TIMEOUT, check_server, make_engine, meaning
 from .tables import SCHEMA, metadata, settings
 
@@ -45,6 +47,8 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
         self.where = str(engine.url.database) if self.is_sqlite else engine.url.render_as_string(hide_password=True)
         self._file: tuple[int, int] | None = None
+        self.mark = ""
+        """What the tokens of this queue begin with: folders of another queue's jobs are told from ours by it."""
 
     @classmethod
     def open(cls, url: str | Path, *, create: bool = True) -> Self:
@@ -67,15 +71,12 @@ class Database:
         queue = cls(make_engine(url, create=create))
         try:
             queue._prepare(create)
-        except QueueBusyError:
+        except (QueueBusyError, ConfigError):
             queue.close()
             raise
         except QueueError as error:
             queue.close()
             raise ConfigError(str(error)) from error
-        except ConfigError:
-            queue.close()
-            raise
         return queue
 
     def close(self) -> None:
@@ -230,7 +231,7 @@ class Database:
             version = self._version(connection)
         if version is None:
             if not create:
-                raise ConfigError(f"{self.where}: there is no queue here: the daemon makes it when it starts")
+                raise NoQueueYet(f"{self.where}: there is no queue here: the daemon makes it when it starts")
             with self.writing() as connection:
                 if not self.is_sqlite:
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({FIRST_OPENING})")
@@ -244,9 +245,23 @@ class Database:
                 f"{self.where}: the queue was made by a newer version of Etendue (its tables have version {version}, "
                 f"this version knows {SCHEMA}): update Etendue"
             )
+        self.mark = self._made_mark()
         if self.is_sqlite:
             facts = Path(self.where).stat()
             self._file = facts.st_dev, facts.st_ino
+
+    def _made_mark(self) -> str:
+        """The mark of this queue; made by whoever opens it first."""
+        query = sql.select(settings.c.value).where(settings.c.key == "mark")
+        with self.reading() as connection:
+            found = connection.execute(query).scalar()
+        if found is not None:
+            return found
+        dialect = sqlite if self.is_sqlite else postgresql
+        made = dialect.insert(settings).values(key="mark", value=token_hex(4)).on_conflict_do_nothing()
+        with self.writing() as connection:
+            connection.execute(made)
+            return connection.execute(query).scalar_one()
 
     def _version(self, connection: Connection) -> int | None:
         if not sql.inspect(connection).has_table("settings"):

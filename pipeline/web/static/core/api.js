@@ -61,7 +61,7 @@ async function asked(path, options) {
   }
   if (answer.ok) return answer;
   const problem = await problemOf(answer);
-  if (answer.status === 401) forgetToken();
+  if (answer.status === 401) forgetToken(problem.message);
   throw problem;
 }
 

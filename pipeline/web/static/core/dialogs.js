@@ -1,7 +1,7 @@
 /** Short notices, questions, and the request for a token. */
 
 import { send } from "./api.js";
-import { setToken, token } from "./access.js";
+import { setToken, token, whyNoToken } from "./access.js";
 import { element } from "./element.js";
 
 const LONG_ENOUGH = 6_000;
@@ -39,10 +39,15 @@ function asked(title, content, buttons) {
   });
 }
 
+/** A button that is not what the Enter key in a field presses: that is the first one that submits. */
+function other(words, value = "") {
+  return element("button", { type: "button", click: (event) => event.currentTarget.closest("dialog").close(value) }, words);
+}
+
 /** Ask whether something shall be done. */
 export async function confirmed(title, text, { yes, dangerous = false }) {
   const answer = await asked(title, element("p", {}, text), [
-    element("button", { value: "", formnovalidate: true }, "Cancel"),
+    other("Cancel"),
     element(dangerous ? "button.danger" : "button.primary", { value: "yes", autofocus: true }, yes),
   ]);
   return answer === "yes";
@@ -52,7 +57,7 @@ export async function confirmed(title, text, { yes, dangerous = false }) {
 export async function askText(title, label, { yes, value = "" }) {
   const field = element("input", { type: "text", maxlength: 300, value, autofocus: true });
   const answer = await asked(title, element("label.stack", {}, label, field), [
-    element("button", { value: "", formnovalidate: true }, "Cancel"),
+    other("Cancel"),
     element("button.primary", { value: "yes" }, yes),
   ]);
   return answer === "yes" ? field.value.trim() : null;
@@ -82,8 +87,8 @@ async function askTokenOnce(why) {
     element("p.soft", {}, "The administrator makes one with ", element("code", {}, "etendue token NAME"), "."),
   );
   const answer = await asked("A token, please", content, [
-    element("button", { value: "", formnovalidate: true }, "Cancel"),
-    token() && element("button", { value: "forget", formnovalidate: true }, "Forget mine"),
+    other("Cancel"),
+    token() && other("Forget mine", "forget"),
     element("button.primary", { value: "yes" }, "Use it"),
   ]);
   if (answer === "forget") setToken("");
@@ -104,7 +109,7 @@ export async function change(method, path, body, { done } = {}) {
       if (done) notice(typeof done === "function" ? done(answer) : done);
       return answer;
     } catch (error) {
-      if ((error.status === 401 || error.status === 403) && (await askToken(error.message))) continue;
+      if ((error.status === 401 || error.status === 403) && (await askToken(error.status === 401 ? whyNoToken() : error.message))) continue;
       notice(error.message, { bad: true });
       return undefined;
     }

@@ -1,5 +1,6 @@
 /** Parts of the page that are fetched: what stands there meanwhile, when nothing comes, and when there is nothing. */
 
+import { whyNoToken } from "./access.js";
 import { get, isAbort } from "./api.js";
 import { askToken } from "./dialogs.js";
 import { element, fill } from "./element.js";
@@ -12,11 +13,12 @@ export function empty(...text) {
 /** What went wrong, and a button to try again. */
 export function failed(error, again) {
   const buttons = [element("button", { type: "button", click: again }, "Try again")];
-  if (error.status === 401) {
-    const ask = async () => (await askToken(error.message)) && again();
+  const isShut = error.status === 401;
+  if (isShut) {
+    const ask = async () => (await askToken(whyNoToken())) && again();
     buttons.unshift(element("button.primary", { type: "button", click: ask }, "Give a token"));
   }
-  return element("div.no-answer", { role: "alert" }, element("p", {}, error.message), element("div.buttons", {}, buttons));
+  return element("div.no-answer", { role: "alert" }, element("p", {}, isShut ? whyNoToken() : error.message), element("div.buttons", {}, buttons));
 }
 
 /**

@@ -12,6 +12,7 @@ import { ageOf } from "./state.js";
 const SHOWN = 8;
 const ASKED = 24; // not every job makes an image
 const SIDE = 320; // [px]
+const LARGEST = 4e6; // of a picture that is shown as it is [byte]
 
 /** A row of small pictures, the newest first. */
 export function latestPictures(signal) {
@@ -35,7 +36,7 @@ export function latestPictures(signal) {
     fill(place, figures.length ? row : empty("Pictures of products show up here."));
   }
 
-  const load = loader(place, () => ["/api/jobs", { state: "done", kind: "image", limit: ASKED }], (page) => {
+  const load = loader(place, () => ["/api/jobs", { state: "done", limit: ASKED }], (page) => {
     show(page).catch((error) => {
       if (error.status === undefined && !isAbort(error)) throw error; // without an answer the row stays as it is
     });
@@ -49,7 +50,7 @@ export function latestPictures(signal) {
 
 async function figure(job, signal) {
   const detail = await get(`/api/jobs/${job.id}`, { signal });
-  const product = detail.products.find((one) => one.kind === "image");
+  const product = detail.products.find((one) => one.kind === "image") ?? detail.products.find((one) => one.kind === "picture" && one.size <= LARGEST);
   if (!product) return null;
   const canvas = element("canvas", { role: "img", "aria-label": `Picture of ${job.label}` });
   const box = element("div.frame", {}, canvas);
@@ -66,7 +67,9 @@ async function figure(job, signal) {
 
 async function draw(product, canvas, box, signal) {
   try {
-    const answer = await fetched(`/api/products/${product.id}/picture`, { query: { size: SIDE, stretch: "asinh" }, signal });
+    const answer = product.kind === "image"
+      ? await fetched(`/api/products/${product.id}/picture`, { query: { size: SIDE, stretch: "asinh" }, signal })
+      : await fetched(`/api/products/${product.id}`, { signal });
     const picture = await createImageBitmap(await answer.blob());
     canvas.width = picture.width;
     canvas.height = picture.height;

@@ -10,6 +10,7 @@ import { empty, loader, throttled } from "../core/loading.js";
 import { go, link } from "../core/router.js";
 import { cardTable, lazily, provenanceList } from "../parts/documents.js";
 import { productTable } from "../parts/products.js";
+import { masterList } from "../parts/masters.js";
 import { facts, panel, panelWith, tabs } from "../parts/panel.js";
 import { ageOf, stateMark } from "../parts/state.js";
 import { attemptTable, timeline } from "../parts/timeline.js";
@@ -38,7 +39,7 @@ export function job({ parts, query, signal }) {
     document.title = document.title.replace(/^[^·]*·/, `${detail.label} ·`);
     showHead(head, detail, load);
     showTrouble(trouble, detail);
-    fill(story, panel("What happened", timeline(detail), attemptTable(detail.attempts_made), notes(detail.notes)), measured(detail.facts));
+    fill(story, panel("What happened", built(detail) ?? timeline(detail), attemptTable(detail.attempts_made), notes(detail.notes)), detail.kind !== "masters" && measured(detail.facts));
     fill(about, panel("About", aboutFacts(detail)));
     // Of what went well one wants to see the picture, of all else what happened.
     const first = detail.state === "done" && detail.products.length ? products : record;
@@ -155,11 +156,18 @@ function aboutFacts(detail) {
 }
 
 const FACTS = {
-  seeing: ["Seeing", "arcsec"], fwhm: ["Width of stars (FWHM)", "px"], ellipticity: ["Ellipticity", ""], background: ["Sky", "per px"],
-  background_rms: ["Noise of the sky", "per px"], zero_point: ["Zero point", "mag"], n_sources: ["Sources", ""], limiting_magnitude: ["Limiting magnitude", "mag"],
+  seeing: ["Seeing", "arcsec"], fwhm: ["Width of stars (FWHM)", "px"], ellipticity: ["Ellipticity", ""], sky: ["Sky", "per px"], sky_noise: ["Noise of the sky", "per px"],
+  background: ["Background in the header", "per px"], zero_point: ["Zero point", "mag"], n_sources: ["Sources", ""], limiting_magnitude: ["Limiting magnitude", "mag"],
   airmass: ["Airmass", ""], observation_time: ["Observed", ""], image_type: ["Type", ""], binning: ["Binning", ""],
+  telescope: ["Telescope", ""], temperature: ["Temperature", "°C"],
 };
 const SHOWN_ABOVE = ["object_name", "filter", "exposure_time", "instrument", "night"];
+
+/** Masters that a job of that kind has built, and what was decided about each; null if it has built none. */
+function built({ kind, facts: known, instrument }) {
+  const masters = (kind === "masters" && known.nights?.masters) || [];
+  return masters.length ? masterList(masters.map((one) => ({ ...one, instrument, frames: one.frames?.length, path: one.name }))) : null;
+}
 
 /** What header and catalogue say of the frame. */
 function measured(known) {
@@ -167,8 +175,8 @@ function measured(known) {
   const pairs = [...Object.keys(FACTS), ...rest]
     .filter((key) => known[key] !== null && known[key] !== undefined && typeof known[key] !== "object")
     .map((key) => {
-      const [words, unit] = FACTS[key] ?? [key.replaceAll("_", " "), ""];
-      return [words, [number(known[key]), unit && element("span.soft", {}, ` ${unit}`)]];
+      const [words, unit] = FACTS[key] ?? [key[0].toUpperCase() + key.slice(1).replaceAll("_", " "), ""];
+      return [words, [number(known[key]).replace(/\+00:00$/, " UTC"), unit && element("span.soft", {}, ` ${unit}`)]];
     });
   return pairs.length ? panel("The frame", facts(pairs)) : null;
 }

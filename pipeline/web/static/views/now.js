@@ -65,10 +65,10 @@ function showTiles(place, answer) {
   const { counts, today } = answer;
   const late = answer.oldest_queued;
   const figures = [
-    ["running", counts.running, "running", `of ${plural(answer.worker_count, "worker")}`, link("jobs", { state: "running" })],
+    ["running", counts.running, "running", busy(answer), link("jobs", { state: "running" })],
     ["queued", counts.queued, "queued", late > 1 && counts.queued ? `the oldest for ${span(late)}` : "", link("jobs", { state: "queued" })],
     ["waiting", counts.waiting, "waiting", "for masters or frames", link("jobs", { state: "waiting" })],
-    ["failed", counts.failed, "failed", counts.failed ? "wait for a person" : "nothing to do", link("jobs", { state: "failed" })],
+    ["failed", counts.failed, "failed", counts.failed ? `${counts.failed === 1 ? "waits" : "wait"} for a person` : "nothing to do", link("jobs", { state: "failed" })],
     ["done", today.done, "done today", [today.failed && `${count(today.failed)} failed`, today.skipped && `${count(today.skipped)} skipped`].filter(Boolean).join(", "), link("jobs", { state: "done" })],
     ["rate", Math.round(today.per_hour), "images per hour", "over the last hour", link("jobs", { state: "done" })],
   ];
@@ -85,6 +85,14 @@ function showTiles(place, answer) {
     return tile;
   });
   for (const [k, tile] of [...place.children].entries()) tile.update(figures[k]);
+}
+
+/** What the running ones are in: one more than there are workers may be taken already, so that none has to wait. */
+function busy(answer) {
+  const working = answer.workers.filter((worker) => worker.job !== null).length;
+  const others = answer.daemons.filter((one) => one.alive).length > 1 ? " here" : "";
+  const next = others ? 0 : Math.max(0, answer.counts.running - working);
+  return `${working} of ${plural(answer.worker_count, "worker")}${others}${next && working ? `, ${count(next)} next` : ""}`;
 }
 
 function workerTable(body) {
@@ -179,7 +187,7 @@ function sourceLine(source) {
       element("div.first", {}, element("b", {}, known.name), element("span.soft", {}, known.kind), known.kind === "upload" && uploadButton(known.name)),
       element("div.soft.where", { title: known.where }, known.where),
       known.state === "ok"
-        ? element("div", {}, known.count ? plural(known.count, "image") : "no image yet", known.last ? ", the last " : "", known.last ? ageOf(known.last) : "")
+        ? element("div", {}, known.count ? plural(known.count, "image") : "no image since the start", known.last ? ", the last " : "", known.last ? ageOf(known.last) : "")
         : element("div.bad", {}, sign("failed"), " ", known.message || known.state),
     );
   node.update(source);

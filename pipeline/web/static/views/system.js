@@ -1,7 +1,8 @@
 /** Versions, configuration, daemons, and who one is. */
 
 import { forgetToken, onToken, token } from "../core/access.js";
-import { askToken, change, confirmed } from "../core/dialogs.js";
+import { fetched } from "../core/api.js";
+import { askToken, change, confirmed, notice } from "../core/dialogs.js";
 import { element, fill } from "../core/element.js";
 import { count, moment, size } from "../core/format.js";
 import { empty, loader } from "../core/loading.js";
@@ -59,7 +60,7 @@ function accessLines(answer, load) {
       "div.buttons",
       {},
       element("button", { type: "button", click: () => askToken("Paste the token that you were given.").then((given) => given && load()) }, token() ? "Another token" : "Give a token"),
-      token() && element("button", { type: "button", click: forgetToken }, "Forget my token"),
+      token() && element("button", { type: "button", click: () => forgetToken() }, "Forget my token"),
     ),
   );
 }
@@ -107,8 +108,25 @@ function workerTable(answer) {
   );
 }
 
+/** A link does not show the token: with one, the answer is fetched, and opened from here. */
+async function opened(event, href) {
+  if (!token()) return;
+  event.preventDefault();
+  try {
+    const answer = await fetched(href);
+    const address = URL.createObjectURL(new Blob([await answer.text()], { type: "text/plain; charset=utf-8" }));
+    window.open(address, "_blank");
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  } catch (error) {
+    notice(error.message, { bad: true });
+  }
+}
+
 function forPrograms() {
-  const entry = (href, text) => element("li", {}, element("a", { href }, element("code", {}, href)), ` ${text}`);
+  const entry = (href, text) => {
+    const anchor = element("a", { href, click: (event) => opened(event, href) }, element("code", {}, href));
+    return element("li", {}, anchor, ` ${text}`);
+  };
   return element(
     "ul.plain-list",
     {},

@@ -77,6 +77,27 @@ def test_a_queue_of_a_newer_version_is_refused(queue_url):
         JobQueue.open(queue_url)
 
 
+def test_tokens_tell_of_which_queue_they_are(queue_url, tmp_path, new_job):
+    with JobQueue.open(queue_url) as queue, JobQueue.open(tmp_path / "other.db") as other:
+        queue.add([new_job(1)])
+        (job,) = queue.claim("a daemon", limit=1)
+        mark = queue.mark
+
+        assert mark
+        assert other.mark != mark
+        assert job.token.startswith(mark)
+    with JobQueue.open(queue_url, create=False) as queue:
+        assert queue.mark == mark
+
+
+def test_a_queue_of_the_time_before_marks_gets_one(queue_url):
+    with JobQueue.open(queue_url) as queue, queue.writing() as connection:
+        connection.execute(sql.text("DELETE FROM settings WHERE key = 'mark'"))
+
+    with JobQueue.open(queue_url) as queue:
+        assert queue.mark
+
+
 @pytest.mark.parametrize("name", ["a folder/queue.db", "what?.db", "100%.db", "grün.db"])
 def test_any_name_of_the_file_will_do(tmp_path, name, new_job):
     with JobQueue.open(tmp_path / name) as queue:

@@ -206,6 +206,17 @@ def test_the_first_choice_that_holds_counts(tmp_path, make_fits):
     assert look(path, choose=choose[:1] + choose[2:]).facts["choice"] == 1
 
 
+def test_what_has_no_header_is_taken_by_a_choice_without_conditions(tmp_path):
+    path = tmp_path / "a.fits"
+    path.write_bytes(b"no FITS file, and no other")
+
+    facts = look(path, choose=[{"exposure_time": "> 30"}, None]).facts
+
+    assert facts["choice"] == 1
+    assert facts["unreadable"].startswith("not a FITS file")
+    assert look(path, choose=[{"exposure_time": "> 30"}]).facts["choice"] is None
+
+
 def test_keywords_and_extension_of_a_chain(tmp_path):
     second = fits.ImageHDU(np.zeros((3, 4), np.float32), fits.Header({"XPOSURE": 7.0}), name="CCD2")
     path = tmp_path / "a.fits"

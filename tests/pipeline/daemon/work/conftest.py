@@ -183,11 +183,33 @@ def perils(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     sys.path.remove(str(folder))
 
 
+class Crowd:
+    """A fleet of one worker for all tests of a file, begun by the first that needs it."""
+
+    def __init__(self) -> None:
+        self.runner = asyncio.Runner()
+        self.on_step: Callable[[int, str], None] = lambda job, step: None
+        self._fleet: Fleet | None = None
+
+    async def fleet(self) -> Fleet:
+        if self._fleet is None:
+            limits = {"workers": 1, "memory": 4 * GIB, "limit": GIB}
+            self._fleet = Fleet(**limits, on_step=lambda job, step: self.on_step(job, step))
+            await self._fleet.start()
+        return self._fleet
+
+    def close(self) -> None:
+        with self.runner:
+            if self._fleet is not None:
+                self.runner.run(self._fleet.close())
+
+
 class Trial:
     """A fleet, and images for it; what is written goes to ``out`` and waits in ``out/.etendue/staging``."""
 
-    def __init__(self, folder: Path, pipeline: Pipeline) -> None:
+    def __init__(self, folder: Path, pipeline: Pipeline, crowd: Crowd) -> None:
         self.folder = folder
+        self.crowd = crowd
         self.destination = folder / "out"
         self.pipeline = pipeline
         self.chain = pack(pipeline)
@@ -221,8 +243,17 @@ class Trial:
         }
         return Work(**{**given, **changes})
 
-    def run(self, use: Callable[[Fleet], Awaitable[Any]], **options: Any) -> Any:
-        """Let `use` work with a fleet, and close it."""
+    def run(self, use: Callable[[Fleet], Awaitable[Any]]) -> Any:
+        """Let `use` work with the fleet that all tests share."""
+
+        async def with_fleet() -> Any:
+            return await use(await self.crowd.fleet())
+
+        self.crowd.on_step = lambda *told: self.steps.append(told)
+        return self.crowd.runner.run(with_fleet())
+
+    def run_alone(self, use: Callable[[Fleet], Awaitable[Any]], **options: Any) -> Any:
+        """Let `use` work with a fleet of its own, and close it."""
 
         async def all_of_it() -> Any:
             fleet = self.fleet(**options)
@@ -235,10 +266,18 @@ class Trial:
         return asyncio.run(all_of_it())
 
 
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[Crowd]:
+    """The fleet that tests share: after each of them it is in order, whatever their steps have done."""
+    crowd = Crowd()
+    yield crowd
+    crowd.close()
+
+
 @pytest.fixture
-def trial(perils: ModuleType, tmp_path: Path) -> Trial:
+def trial(perils: ModuleType, crowd: Crowd, tmp_path: Path) -> Trial:
     """A fleet for the chain Peril, Write."""
-    return Trial(tmp_path, Pipeline.of(perils.Peril(), perils.Write()))
+    return Trial(tmp_path, Pipeline.of(perils.Peril(), perils.Write()), crowd)
 
 
 def is_running(process: int) -> bool:

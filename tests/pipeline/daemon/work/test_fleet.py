@@ -35,7 +35,7 @@ def outcomes_of(trial: Trial, *whats: str, **options) -> list:
             assert after.status == "done", (what, after)
         return found
 
-    return trial.run(use, **options)
+    return trial.run_alone(use, **options) if options else trial.run(use)
 
 
 def test_what_a_step_raises_is_an_outcome_with_its_cause(trial):
@@ -66,7 +66,7 @@ def test_a_worker_that_ends_costs_one_attempt(trial):
 
 
 def test_memory_without_end_is_refused_and_nobody_else_suffers(trial):
-    arrays, objects, shared = outcomes_of(trial, "arrays", "objects", "shared", limit=GIB)
+    arrays, objects, shared = outcomes_of(trial, "arrays", "objects", "shared", limit=GIB // 2)
 
     assert [arrays.cause, objects.cause, shared.cause] == ["memory"] * 3
     assert "MemoryError" in arrays.error
@@ -209,7 +209,7 @@ def test_old_workers_are_replaced_without_a_gap(trial):
         await wait_until(lambda: first not in [fact.pid for fact in fleet.facts()])
         return fleet.facts()
 
-    assert len(trial.run(use, recycle_after=2)) == 1
+    assert len(trial.run_alone(use, recycle_after=2)) == 1
 
 
 def test_cancelling_ends_the_worker_before_it_returns(trial):
@@ -237,7 +237,7 @@ def test_what_does_not_fit_into_memory_waits_its_turn(trial):
         assert (await large).cause == "time"
         return await other
 
-    assert trial.run(use, workers=2).status == "done"
+    assert trial.run_alone(use, workers=2).status == "done"
 
 
 def test_closing_leaves_no_process_and_the_work_undone(trial):
@@ -252,7 +252,7 @@ def test_closing_leaves_no_process_and_the_work_undone(trial):
             await fleet.run(trial.work(trial.frame("star")))
         return pids
 
-    assert not any(map(is_running, trial.run(use)))
+    assert not any(map(is_running, trial.run_alone(use)))
 
 
 def test_functions_are_called_by_name_only(trial):
@@ -269,7 +269,7 @@ def test_functions_are_called_by_name_only(trial):
                 await fleet.call(name, arguments, timeout=60)
             assert (caught.value.kind, caught.value.cause) == (kind, cause)
 
-    trial.run(use, functions=functions)
+    trial.run_alone(use, functions=functions)
 
 
 def content(length: int) -> dict:
@@ -286,7 +286,7 @@ def test_workers_are_made_ready_for_a_chain(trial):
         await wait_until(lambda: fleet._crew._idle, 120)
         return fleet._crew._idle[0].known
 
-    assert trial.run(use) == {"photometry"}
+    assert trial.run_alone(use) == {"photometry"}
 
 
 def test_the_limit_holds_for_a_step_together_with_its_children(trial):

@@ -207,6 +207,15 @@ def test_what_nobody_will_finish_is_swept_away(destination):
     assert staged_jobs(destination) == {(2, "token"), (4, "token")}
 
 
+def test_folders_of_another_queue_are_left_alone(destination):
+    stage(destination, "a.fits", job=1, token="ours1")
+    stage(destination, "a.fits", job=1, token="theirs1")
+
+    sweep(destination, staged_jobs(destination, "ours"))
+
+    assert staged_jobs(destination) == {(1, "theirs1")}
+
+
 def test_a_folder_is_known_again(tmp_path):
     first = FolderDestination("products", tmp_path / "out")
 

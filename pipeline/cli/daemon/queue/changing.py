@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..terminal import plural
+from ...terminal import plural
 from .place import QueueArgument, chains_of, open_queue
 from .selection import (
     ChainOption,
@@ -21,7 +21,7 @@ from .selection import (
 )
 
 if TYPE_CHECKING:
-    from ...daemon.queue import Filter, JobQueue
+    from ....daemon.queue import Filter, JobQueue
 
 RETRIED = (State.FAILED,)
 DROPPED = (State.FAILED, State.WAITING, State.QUEUED)
@@ -46,7 +46,9 @@ def retry(
     given = _given(state, chain, source, night, kind, text, since)
     with open_queue(place) as queue:
         wanted = selected(queue, jobs, given, verb="retry", states=RETRIED, yes=yes)
-        _finish(queue, wanted, queue.retry(wanted), "queued again", "only what failed, was dropped or skipped can be")
+        _finish(
+            queue, wanted, queue.retry(wanted), "queued again", "only what failed, was dropped or skipped is retried"
+        )
 
 
 def drop(
@@ -68,7 +70,7 @@ def drop(
     given = _given(state, chain, source, night, kind, text, since)
     with open_queue(place) as queue:
         wanted = selected(queue, jobs, given, verb="drop", states=DROPPED, yes=yes)
-        _finish(queue, wanted, queue.drop(wanted), "dropped", "only what failed or has not begun can be")
+        _finish(queue, wanted, queue.drop(wanted), "dropped", "only what failed or has not begun is dropped")
 
 
 def requeue(
@@ -91,7 +93,7 @@ def requeue(
     with open_queue(place) as queue:
         wanted = selected(queue, jobs, given, verb="requeue", states=REQUEUED, yes=yes)
         made = queue.requeue(wanted)
-        _finish(queue, wanted, len(made), "to be done again", "only what has come to an end can be")
+        _finish(queue, wanted, len(made), "to be done again", "only what has come to an end is done again")
         if made:
             typer.echo(f"New: {', '.join(map(str, made[:10]))}{' …' if len(made) > 10 else ''}")
 
@@ -154,8 +156,8 @@ def _finish(queue: "JobQueue", wanted: "list[int] | Filter", changed: int, done:
 
 
 def _require_chain(place: str, chain: str | None) -> None:
-    from ...config.problems import did_you_mean
-    from ...errors import ConfigError
+    from ....config.problems import did_you_mean
+    from ....errors import ConfigError
 
     known = chains_of(place)
     if chain is not None and known and chain not in known:

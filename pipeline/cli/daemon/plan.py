@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .terminal import plural
+from ..terminal import plural
 
 if TYPE_CHECKING:
-    from ..daemon.settings import DestinationSettings, Observatory
+    from ...daemon.settings import DestinationSettings, Observatory
 
 Line = tuple[str, str]
 
@@ -18,7 +18,7 @@ def wrong_chains(settings: "Observatory", config: Path) -> list[str]:
     """What is wrong with the chains of an observatory, in its folder as in the daemon; one sentence each."""
     from contextlib import chdir
 
-    from ..daemon.chains import load_chain
+    from ...daemon.chains import load_chain
 
     library = None if settings.nights is None else str(settings.nights.library)
     problems: list[str] = []
@@ -62,7 +62,7 @@ def describe(settings: "Observatory", port: int | None = None) -> tuple[list[Lin
 
 def where_from(source: Any) -> str:
     """Where the images of a source come from."""
-    from ..daemon.settings import IntervalSource, MqttSource, NatsSource, UploadSource, WatchSource
+    from ...daemon.settings import IntervalSource, MqttSource, NatsSource, UploadSource, WatchSource
 
     match source:
         case WatchSource():
@@ -116,10 +116,12 @@ def _missing_modules(source: Any) -> list[str]:
 
 def _unwritable(destination: "DestinationSettings") -> list[str]:
     if "://" in destination.url:
-        from importlib.util import find_spec
+        import fsspec
 
-        if find_spec("fsspec") is None:
-            return [f"destination {destination.url}: fsspec is not installed: pip install 'etendue[daemon]'"]
+        try:
+            fsspec.get_filesystem_class(destination.url.partition("://")[0])
+        except (ImportError, ValueError) as error:
+            return [f"destination {destination.url}: {error}; the daemon would not start"]
         return []
     return _not_writable(Path(destination.url), "destination")
 
@@ -142,9 +144,10 @@ def _not_writable(folder: Path, what: str) -> list[str]:
 
 def _queue(settings: "Observatory") -> tuple[str, list[str]]:
     """The queue and what is in it; it is not made for this."""
-    from ...images import EtendueError
-    from ..daemon.configuration import queue_url
-    from ..daemon.queue import JobQueue
+    from ....images import EtendueError
+    from ...daemon.configuration import queue_url
+    from ...daemon.queue import JobQueue
+    from ...daemon.queue.errors import NoQueueYet
 
     url = queue_url(settings)
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
@@ -152,6 +155,8 @@ def _queue(settings: "Observatory") -> tuple[str, list[str]]:
     try:
         with closing(JobQueue.open(url, create=False)) as queue:
             counts = ", ".join(f"{count} {state}" for state, count in queue.counts().items() if count)
+    except NoQueueYet:
+        return f"{without_password(url)}, to be made", []
     except EtendueError as error:
         return without_password(url), [str(error)]
     return f"{without_password(url)}: {counts or 'empty'}", []
@@ -165,7 +170,7 @@ def without_password(url: str) -> str:
 
 
 def _workers(settings: "Observatory") -> str:
-    from ..daemon.sizes import spell_size
+    from ...daemon.sizes import spell_size
 
     workers = settings.workers
     count = "one for each core" if workers.count is None else str(workers.count)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..arguments import JsonOption
-from ..terminal import console, plural, print_json, print_table
+from ...arguments import JsonOption
+from ...terminal import console, plural, print_json, print_table
 from .place import QueueArgument, open_queue
 from .selection import (
     ChainOption,
@@ -25,7 +25,7 @@ from .selection import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ...daemon.queue import Filter, Job, JobQueue
+    from ....daemon.queue import Filter, Job, JobQueue
 
 PAGE = 500
 """Jobs that are asked for at once."""
@@ -96,7 +96,7 @@ def _print_jobs(out: "Console", jobs: "list[Job]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ...daemon.logs import printable
+    from ....daemon.logs import printable
     from .wording import STYLES, age, duration, why
 
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -121,7 +121,7 @@ def _print_jobs(out: "Console", jobs: "list[Job]") -> None:
 
 
 def _print_facts(out: "Console", facts: dict[str, Any], shown: int, total: int) -> None:
-    from ...daemon.logs import printable
+    from ....daemon.logs import printable
     from .wording import age
 
     more = f"{shown} of {plural(total, 'job')}; --limit shows more"
@@ -199,7 +199,7 @@ def export(
     since: SinceOption = None,
 ) -> None:
     """Write jobs as JSON lines, one for each with all that is known about it: for archives and statistics."""
-    from ...errors import ConfigError
+    from ....errors import ConfigError
 
     wanted = make_filter(state, chain, source, night, kind, text, since)
     with open_queue(place) as queue:
@@ -208,7 +208,7 @@ def export(
             for line in lines:
                 typer.echo(line)
             return
-        from ....images.io.atomic import atomic_write
+        from .....images.io.atomic import atomic_write
 
         count = 0
         try:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..terminal import plural
+from ...terminal import plural
 
 if TYPE_CHECKING:
-    from ...daemon.queue import Filter, JobQueue
+    from ....daemon.queue import Filter, JobQueue
 
 
 class State(StrEnum):
@@ -70,7 +70,7 @@ def make_filter(
     ConfigError
         ``--since`` is no time.
     """
-    from ...daemon.queue import Filter, JobKind, JobState
+    from ....daemon.queue import Filter, JobKind, JobState
 
     options = {
         "states": tuple(JobState(state) for state in states) or None,
@@ -92,8 +92,8 @@ def point_in_time(text: str) -> float:
     ConfigError
         It is neither.
     """
-    from ...durations import seconds
-    from ...errors import ConfigError
+    from ....durations import seconds
+    from ....errors import ConfigError
 
     try:
         return time.time() - float(seconds(text))
@@ -139,7 +139,7 @@ def selected(
     UnknownJob
         There is no job of one of the numbers.
     """
-    from ...errors import ConfigError
+    from ....errors import ConfigError
 
     filtered = any(value for value in given.values())
     if jobs and filtered:
@@ -158,7 +158,7 @@ def selected(
 
 
 def _ask(question: str, verb: str) -> None:
-    from ...errors import ConfigError
+    from ....errors import ConfigError
 
     if not _is_somebody_there():
         raise ConfigError(f"{verb}: a filter may be about many jobs; add --yes, or try it first with `queue list`")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .arguments import JsonOption, duration, know_local_modules
-from .terminal import console, plural, print_json
+from ..arguments import JsonOption, duration, know_local_modules
+from ..terminal import console, plural, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..daemon.queue import JobQueue
-    from ..daemon.settings import Observatory
+    from ...daemon.queue import JobQueue
+    from ...daemon.settings import Observatory
 
 ConfigArgument = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="What is to be watched, done and written: observatory.yaml.")
@@ -49,14 +49,14 @@ def serve(
     on a web page. SIGTERM or Ctrl-C lets running images be finished, a second one stops at once; whatever happens,
     the next start goes on exactly there. SIGHUP and `etendue reload` take over changed chains.
     """
-    from ..daemon.configuration import load_observatory
+    from ...daemon.configuration import load_observatory
 
     know_local_modules(str(config))
     settings = load_observatory(config)
     if check:
         _check(settings, config, port)
         return
-    from ..daemon.logs import logging_to
+    from ...daemon.logs import logging_to
 
     with logging_to(settings.log):
         code = _serve(settings, config, port)
@@ -69,9 +69,9 @@ def _serve(settings: "Observatory", config: Path, port: int | None) -> int:
     import asyncio
     import logging
 
-    from ...images import EtendueError
-    from ..daemon.daemon import serve as serve_until_asked_to_end
-    from ..daemon.logs import name_daemon
+    from ....images import EtendueError
+    from ...daemon.daemon import serve as serve_until_asked_to_end
+    from ...daemon.logs import name_daemon
 
     log = logging.getLogger(__name__)
     try:
@@ -138,23 +138,22 @@ def reload(
 ) -> None:
     """Let running daemons take over a changed configuration and changed chains, without losing work.
 
-    What is wrong is refused, with its lines, and what was valid before goes on.
+    What is wrong is refused, with its lines, and what was valid before goes on; the page of the daemon says so, too.
     """
-    from ..daemon.configuration import load_observatory, queue_url
-    from ..daemon.queue import JobQueue
+    from ...daemon.configuration import load_observatory, queue_url
+    from ...daemon.queue import JobQueue
+    from ...errors import ConfigError
     from .plan import wrong_chains
     from .queue.changing import person
 
     limit = duration(timeout, "--timeout")
     know_local_modules(str(config))
     settings = load_observatory(config)
-    if problems := wrong_chains(settings, config):
-        from ..errors import ConfigError
-
-        raise ConfigError("\n".join([*problems, "nothing is taken over: the daemon goes on with what it has"]))
     queue = JobQueue.open(queue_url(settings), create=False)
     try:
         awaited = _alive(queue, settings.queue.lease)
+        if not awaited and (problems := wrong_chains(settings, config)):
+            raise ConfigError("\n".join([*problems, "no daemon is running on this queue, and none would start"]))
         number = queue.request_reload(person())
         answers = _await_answers(queue, awaited, number, limit)
     finally:
@@ -220,9 +219,9 @@ def token(
 
     from pydantic import ValidationError
 
-    from ..daemon.settings import TokenSettings
-    from ..errors import ConfigError
-    from ..web.security import token_hash
+    from ...daemon.settings import TokenSettings
+    from ...errors import ConfigError
+    from ...web.security import token_hash
 
     made = secrets.token_urlsafe(32)
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ...daemon.queue import JobQueue
+    from ....daemon.queue import JobQueue
 
 QueueArgument = Annotated[
     str,
@@ -30,7 +30,7 @@ def open_queue(place: str) -> Iterator["JobQueue"]:
     ConfigError
         There is no such configuration or database, or it is not ours.
     """
-    from ...daemon.queue import JobQueue
+    from ....daemon.queue import JobQueue
 
     queue = JobQueue.open(queue_address(place), create=False)
     try:
@@ -51,7 +51,7 @@ def queue_address(place: str) -> str:
         return place
     if _begins_as_database(Path(place)):
         return f"sqlite:///{Path(place).resolve()}"
-    from ...daemon.configuration import load_observatory, queue_url
+    from ....daemon.configuration import load_observatory, queue_url
 
     return queue_url(load_observatory(place))
 
@@ -60,7 +60,7 @@ def chains_of(place: str) -> Collection[str]:
     """Names of the chains of a configuration; none where only a database is named."""
     if "://" in place or _begins_as_database(Path(place)):
         return ()
-    from ...daemon.configuration import load_observatory
+    from ....daemon.configuration import load_observatory
 
     return load_observatory(place).chains
 

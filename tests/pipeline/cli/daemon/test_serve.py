@@ -11,7 +11,7 @@ import types
 import pytest
 
 from etendue.pipeline import ConfigError
-from etendue.pipeline.cli.plan import without_password
+from etendue.pipeline.cli.daemon.plan import without_password
 from etendue.pipeline.daemon.configuration import parse_observatory
 from etendue.pipeline.daemon.queue import DaemonFacts
 
@@ -47,6 +47,35 @@ def test_the_port_can_be_chosen(command, config):
 
 def test_a_check_counts_what_is_in_the_queue(command, config, jobs):
     assert re.search(r"queue\.db: .*1 failed", command("serve", config, "--check").stdout)
+
+
+def test_an_empty_database_is_no_problem(command, config, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "queue.db").touch()
+
+    result = command("serve", config, "--check")
+
+    assert result.exit_code == 0, result.output
+    assert "queue.db, to be made" in result.stdout
+
+
+def test_a_place_that_no_library_knows_is_told(command, config):
+    config.write_text(config.read_text() + "destinations: {products: 'nowhere://x'}\n")
+
+    result = command("serve", config, "--check")
+
+    assert result.exit_code == 1
+    assert "destination nowhere://x: Protocol not known: nowhere" in result.stdout
+
+
+def test_a_wrong_variable_is_told_with_its_chain(command, config):
+    wrong = "photometry: {file: photometry, variables: {nope: 3}}"
+    config.write_text(config.read_text().replace("photometry: photometry", wrong))
+
+    result = command("serve", config, "--check")
+
+    assert result.exit_code == 2
+    assert "chain photometry: var nope: unknown variable 'nope'" in result.output
 
 
 def test_what_the_daemon_would_wait_for_is_named(command, config, tmp_path):
@@ -202,8 +231,20 @@ def test_what_the_daemon_refuses_is_told(command, config, running):
     assert "'sources' has changed" in result.stdout
 
 
-def test_a_wrong_chain_is_refused_before_any_daemon_is_asked(command, config, running, queue, tmp_path):
-    running([])
+def test_a_wrong_chain_is_shown_to_the_daemon_so_that_its_page_says_so(command, config, running, queue, tmp_path):
+    running(["chain.yaml:2:5: steps.1: there is no processor 'Nonsense'"])
+    config.write_text(TWO_CHAINS)
+    (tmp_path / "chain.yaml").write_text("steps:\n  - class: Nonsense\n")
+
+    result = command("reload", config)
+
+    assert result.exit_code == 1
+    assert "what was valid before goes on" in result.stdout
+    assert "chain.yaml:2:5" in result.stdout
+    assert queue.reload_requested() == 1
+
+
+def test_a_wrong_chain_is_told_where_no_daemon_runs(command, config, queue, tmp_path):
     config.write_text(TWO_CHAINS)
     (tmp_path / "chain.yaml").write_text("steps:\n  - class: Nonsense\n")
 
@@ -211,8 +252,7 @@ def test_a_wrong_chain_is_refused_before_any_daemon_is_asked(command, config, ru
 
     assert result.exit_code == 2
     assert "chain.yaml:2:" in result.stderr
-    assert "the daemon goes on with what it has" in result.stderr
-    assert queue.reload_requested() == 0
+    assert "no daemon is running on this queue, and none would start" in result.stderr
 
 
 def test_a_daemon_that_does_not_answer_is_named(command, config, queue):

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from etendue.pipeline.cli.queue.selection import Kind, State, point_in_time
-from etendue.pipeline.cli.queue.wording import duration
-from etendue.pipeline.daemon.queue import DaemonFacts, JobKind, JobQueue, JobState
+from etendue.pipeline.cli.daemon.queue.selection import Kind, State, point_in_time
+from etendue.pipeline.cli.daemon.queue.wording import duration
+from etendue.pipeline.daemon.queue import DaemonFacts, JobKind, JobQueue, JobState, NewJob, Record
 from etendue.pipeline.errors import ConfigError
 
 
@@ -75,7 +75,7 @@ def test_json_has_the_facts_and_no_secrets(command, config, jobs):
 
 
 def test_more_jobs_than_fit_on_a_page_are_listed(command, config, add, monkeypatch):
-    monkeypatch.setattr("etendue.pipeline.cli.queue.looking.PAGE", 3)
+    monkeypatch.setattr("etendue.pipeline.cli.daemon.queue.looking.PAGE", 3)
     numbers = [add(f"{number}.fits") for number in range(8)]
 
     told = json.loads(command("queue", "list", config, "--json", "--oldest", "--limit", "7").stdout)
@@ -168,6 +168,21 @@ def test_a_done_job_is_shown_with_its_steps_and_products(command, config, jobs):
     assert "Attempts" in shown
 
 
+def test_masters_are_shown_a_line_each(command, config, queue, daemon):
+    new = NewJob(kind=JobKind.MASTERS, key="k", source="incoming", chain="photometry", label="masters of a night")
+    queue.add([new])
+    (job,) = queue.claim(daemon, limit=1, fits=None)
+    bias = {"kind": "bias", "label": "bias", "status": "accepted", "name": "bias.fits", "frames": [1, 2], "reasons": []}
+    dark = {**bias, "name": None, "label": "dark 60 s", "frames": [], "status": "not built", "reasons": ["no bias"]}
+    record = Record(facts={"nights": {"masters": [bias, dark]}, "seen": 3})
+    queue.finish(job.id, job.token, JobState.DONE, record)
+
+    shown = command("queue", "show", config, job.id).stdout
+
+    assert "  bias.fits of 2 frames: accepted\n  dark 60 s: not built (no bias)\n" in shown
+    assert "facts" not in shown
+
+
 def test_a_job_is_shown_as_json(command, config, jobs):
     told = json.loads(command("queue", "show", config, jobs["failed"], "--json").stdout)
 
@@ -236,7 +251,7 @@ def test_a_filter_needs_an_agreement(command, config, jobs, queue):
 
 @pytest.mark.parametrize(("answer", "code", "state"), [("y\n", 0, "queued"), ("n\n", 1, "failed")])
 def test_on_a_terminal_a_person_is_asked(command, config, jobs, queue, monkeypatch, answer, code, state):
-    monkeypatch.setattr("etendue.pipeline.cli.queue.selection._is_somebody_there", lambda: True)
+    monkeypatch.setattr("etendue.pipeline.cli.daemon.queue.selection._is_somebody_there", lambda: True)
 
     result = command("queue", "retry", config, "--state", "failed", input=answer)
 
@@ -362,7 +377,16 @@ def test_problems_are_told_by_the_check(command, config, jobs, monkeypatch):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(-3, "0 s"), (0.04, "0.0 s"), (9.94, "9.9 s"), (60, "60 s"), (300, "5 min"), (9000, "2.5 h"), (200_000, "2.3 d")],
+    [
+        (-3, "0 s"),
+        (0.04, "40 ms"),
+        (0.0996, "0.1 s"),
+        (9.94, "9.9 s"),
+        (60, "60 s"),
+        (300, "5 min"),
+        (9000, "2.5 h"),
+        (200_000, "2.3 d"),
+    ],
 )
 def test_durations_are_short(seconds, text):
     assert duration(seconds) == text

@@ -5,10 +5,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ...daemon.queue.job import JobState
+from ....daemon.queue.job import JobState
 
 if TYPE_CHECKING:
-    from ...daemon.queue import Job
+    from ....daemon.queue import Job
 
 STYLES = {
     JobState.FAILED: "red",
@@ -42,9 +42,11 @@ def why(job: "Job") -> str:
 
 
 def duration(seconds: float) -> str:
-    """``0.4 s``, ``12 s``, ``5 min``, ``3.2 h``, ``4.0 d``."""
-    if seconds < 0:
+    """``40 ms``, ``1.4 s``, ``12 s``, ``5 min``, ``3.2 h``, ``4.0 d``."""
+    if seconds < 0.0005:
         return "0 s"
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
     for limit, factor, unit in ((10, 1, "s"), (120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
         if seconds < limit:
             digits = 1 if limit == 10 or unit == "h" else 0

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...daemon.logs import printable
-from ...daemon.queue.job import JobState
-from ..terminal import print_table
+from ....daemon.logs import printable
+from ....daemon.queue.job import JobKind, JobState
+from ...terminal import print_table
 from .wording import STYLES, duration, moment, why
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ...daemon.queue import Attempt, Job, Product
+    from ....daemon.queue import Attempt, Job, Product
 
 
 def print_card(
@@ -26,6 +26,7 @@ def print_card(
         out.print(f"  {printable(told)}", soft_wrap=True)
     _print_facts(out, job)
     _print_timings(out, job)
+    _print_masters(out, job)
     _print_attempts(out, job, attempts)
     _print_products(out, products)
     for title, text in (("Traceback", job.traceback), ("Log", job.log if log else "")):
@@ -48,7 +49,9 @@ def _facts(job: "Job") -> list[tuple[str, str]]:
     made_of = f"{job.chain} ({job.fingerprint[:12]})" if job.fingerprint else job.chain
     counts = f"{job.attempts}" + (f", and {job.interruptions} that were interrupted" if job.interruptions else "")
     later = moment(job.not_before) if job.state is JobState.QUEUED and job.not_before else ""
-    header = ", ".join(f"{name} {_short(value)}" for name, value in job.facts.items() if value is not None)
+    header = ", ".join(f"{name} {_short(value)}" for name, value in job.facts.items() if _is_told(value))
+    if job.kind is JobKind.MASTERS:
+        header = ""
     return [
         ("file", "" if job.path is None else f"{job.path}, {job.size} bytes, changed {moment(job.mtime_ns / 1e9)}"),
         ("kind", job.kind),
@@ -67,6 +70,11 @@ def _facts(job: "Job") -> list[tuple[str, str]]:
         ("facts", header),
         *(("note", note) for note in job.notes),
     ]
+
+
+def _is_told(value: object) -> bool:
+    """What fits on a line; masters have lines of their own, and --json shows all of it."""
+    return value not in (None, "") and not isinstance(value, dict) and not (isinstance(value, list) and not value)
 
 
 def _short(value: object) -> str:
@@ -88,6 +96,19 @@ def _print_timings(out: "Console", job: "Job") -> None:
     print_table(out, table)
 
 
+def _print_masters(out: "Console", job: "Job") -> None:
+    """Which masters a job of that kind has built, and what was decided about each."""
+    built = (job.facts.get("nights") or {}).get("masters") or []
+    if job.kind is not JobKind.MASTERS or not built:
+        return
+    out.print("\nMasters")
+    for master in built:
+        reasons = "; ".join(master["reasons"])
+        made_of = f" of {len(master['frames'])} frames" if master["frames"] else ""
+        line = f"{master['name'] or master['label']}{made_of}: {master['status']}"
+        out.print(f"  {printable(line)}" + (f" ({printable(reasons)})" if reasons else ""), soft_wrap=True)
+
+
 def _print_attempts(out: "Console", job: "Job", attempts: "Sequence[Attempt]") -> None:
     if not attempts:
         return
@@ -107,7 +128,7 @@ def _print_attempts(out: "Console", job: "Job", attempts: "Sequence[Attempt]") -
 def _print_products(out: "Console", products: "Sequence[Product]") -> None:
     if not products:
         return
-    from ...daemon.sizes import spell_size
+    from ....daemon.sizes import spell_size
 
     out.print("\nProducts")
     for product in products:
