@@ -34,7 +34,7 @@ PROCESSES = 2
 def run(quick: bool = False) -> list[dict[str, Any]]:
     """Rates of all contestants for two sizes of frames, and the latency of the daemon."""
     rows = []
-    for side, frames, rounds in ((1024, 20, 1),) if quick else ((1024, 240, 5), (2048, 80, 5)):
+    for side, frames, rounds in ((1024, 20, 1),) if quick else ((1024, 160, 3), (2048, 48, 3)):
         with tempfile.TemporaryDirectory(prefix="etendue-bench-") as name:
             rows += _compare(Path(name), side, frames, rounds, alone=12 if quick else 200)
     return rows
