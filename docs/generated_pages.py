@@ -10,9 +10,10 @@ import dataclasses
 import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
 GENERATED = HERE / "generated"
@@ -252,7 +253,7 @@ PAGES = {
 }
 
 
-def write_pages(_app: Sphinx) -> None:
+def write_pages(_app: "Sphinx") -> None:
     """Write all pages, leaving alone those that have not changed."""
     GENERATED.mkdir(exist_ok=True)
     for name, make in PAGES.items():
@@ -261,7 +262,7 @@ def write_pages(_app: Sphinx) -> None:
             path.write_text(text)
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: "Sphinx") -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("builder-inited", write_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
