@@ -147,8 +147,13 @@ def _loop(python: Path, module: str, folder: Path, raw: Path) -> float:
         assert loop.stdout is not None
         if not loop.stdout.readline():
             raise RuntimeError(f"{module} does not start")
+    for loop in loops:  # all begin before anybody is waited for
+        assert loop.stdin is not None
+        loop.stdin.write("\n")
+        loop.stdin.flush()
     for loop in loops:
-        loop.communicate("\n")
+        if loop.wait():
+            raise RuntimeError(f"{module} ended with {loop.returncode}")
     rate = frames_per_second(list(out.glob("*.fits")), skip=PROCESSES)
     _remove(out)
     return rate
