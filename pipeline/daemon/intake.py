@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ..running.memory import working_memory
@@ -15,7 +14,6 @@ from .chains import LoadedChain
 from .ledger import Ledger
 from .nights import NightKeeper
 from .queue import JobKind, JobState, NewJob
-from .settings import Observatory
 from .sources import Found
 
 log = logging.getLogger(__name__)
@@ -125,20 +123,3 @@ def key_of(found: Found, chain: str) -> str:
     else:
         what = [found.source, found.due, found.origin]
     return hashlib.sha256(json.dumps([*what, chain, found.problem]).encode()).hexdigest()
-
-
-def inspection_of(settings: Observatory) -> dict[str, Any]:
-    """What every look at a file must know of the configuration: plain JSON data."""
-    if settings.nights is None:
-        return {}
-    rules = [rule.model_dump(mode="json") for rule in settings.nights.frame_types]
-    return {"frame_types": rules, "noon": settings.nights.noon}
-
-
-def folders_of_ours(settings: Observatory) -> tuple[Path, ...]:
-    """Folders in which nothing is raw: the daemon's own, those of products, the library of masters."""
-    own = [settings.state]
-    own += [Path(one.url) for one in settings.destinations.values() if "://" not in one.url]
-    if settings.nights is not None:
-        own.append(settings.nights.library)
-    return tuple(own)

@@ -128,11 +128,6 @@ class WatchRunner:
             self._events.close()
             self._events = None
 
-    def look_now(self) -> None:
-        """Search the folder as soon as possible."""
-        self._search_wanted = True
-        self._wake.set()
-
     # --- the round -------------------------------------------------------------------------------------------------
 
     async def _go_round(self, hand: Hand) -> None:
