@@ -65,22 +65,34 @@ def run_two(setting: Setting) -> list[Row]:
 
 
 def run_still(setting: Setting) -> list[Row]:
-    """A daemon stands still for longer than its lease, another one takes its work over; then the first one goes on."""
+    """A daemon stands still: in the middle of writing to the queue, and between two writes for longer than its lease.
+
+    Whoever stands still while it writes to SQLite keeps the file locked, and no other process can take that lock from
+    it. So the moment is chosen, and both are looked at.
+    """
     images = setting.size(16, 100)
     with Observatory(setting.folder, queue={"lease": 2.0}) as observatory:
         second, log = _second(observatory), observatory.folder / "second.log"
         camera = Camera(observatory.incoming, random.Random(setting.rng.random()))
         camera.expose(images // 2)
         first = observatory.start()
-        wait_for("it works", lambda: observatory.counts().get("running", 0) > 0, every=0.005)
+        _stand_still(first, observatory, camera, writing=True)
+        other = observatory.start(config=second, log=log, ready=False)
+        other.wait_for(lambda: "the queue cannot be written" in other.last_words(), "it says that the queue is locked")
+        first.go_on()
+        observatory.wait_until_registered(other)
+        camera.finish()
+        observatory.wait_until_settled(len(camera.frames))
+        require(other.end() == 0, f"the daemon that had waited did not end well: {other.last_words()}")
+
         children = first.children()
-        first.stand_still()
+        _stand_still(first, observatory, camera, writing=False)
         for child in children:
             child.suspend()
-        other = _start(observatory, second, log)
-        camera.expose(images - images // 2)
+        other = observatory.start(config=second, log=log)
+        camera.expose(images // 2)
         camera.finish()
-        observatory.wait_until_settled(images)
+        observatory.wait_until_settled(len(camera.frames))
         for child in children:
             child.resume()
         first.go_on()
@@ -88,16 +100,40 @@ def run_still(setting: Setting) -> list[Row]:
         require(first.alive, f"the first daemon ended: {first.last_words()}")
         camera.expose(2)
         camera.finish()
-        observatory.wait_until_settled(images + 2)
+        observatory.wait_until_settled(len(camera.frames))
         codes = [daemon.end() for daemon in (first, other)]
         require(codes == [0, 0], f"the daemons ended with {codes}: {first.last_words()}")
         truth = expected_products(camera.frames, setting.folder / "truth")
         verdict = verify(observatory, camera.frames, truth)
         require(verdict.sound and not verdict.failed, str(verdict))
-    what = "a daemon stands still (SIGSTOP) for longer than its lease, and goes on when another has done its work"
+    done = f"{verdict.done} of {len(camera.frames)} done, nothing twice"
     return [
-        Row(what, f"{verdict.done} of {len(camera.frames)} done, nothing twice; what it had in hands is thrown away")
+        Row(
+            "a daemon stands still (SIGSTOP) in the middle of writing to SQLite, and another one is started",
+            "the other one says that the queue is locked, and waits until the first one goes on; then both work",
+        ),
+        Row(
+            "a daemon stands still for longer than its lease, and goes on when another has done its work",
+            f"{done}; what it had in hands is thrown away",
+        ),
     ]
+
+
+def _stand_still(daemon: Daemon, observatory: Observatory, camera: Camera, *, writing: bool) -> None:
+    """Stop a daemon that is at work, in the middle of writing to the queue or between two writes."""
+
+    def stopped_there() -> bool:
+        if not observatory.counts().get("running"):
+            camera.expose(2)
+            return False
+        daemon.stand_still()
+        if observatory.locked() is writing and observatory.counts().get("running"):
+            return True
+        daemon.go_on()
+        return False
+
+    moment = "in the middle of writing" if writing else "between two writes"
+    wait_for(f"the daemon stands still {moment}", stopped_there, every=0.003)
 
 
 def _start(observatory: Observatory, config: Path, log: Path) -> Daemon:

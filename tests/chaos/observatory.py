@@ -4,11 +4,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -140,6 +141,8 @@ class Daemon:
     def stand_still(self) -> None:
         """Stop without ending, as a machine does whose virtual host is busy."""
         os.kill(self.process.pid, signal.SIGSTOP)
+        threads = Path(f"/proc/{self.process.pid}/task")
+        wait_for("all its threads stand still", lambda: _states(threads) == {"T"}, every=0.0005)
 
     def go_on(self) -> None:
         """Go on after :meth:`stand_still`."""
@@ -148,6 +151,11 @@ class Daemon:
     def last_words(self, lines: int = 15) -> str:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _states(threads: Path) -> set[str]:
+    """How the threads of a process stand, as the kernel abbreviates it."""
+    return {stat.read_text().rpartition(")")[2].split()[0] for stat in threads.glob("*/stat")}
 
 
 class Observatory:
@@ -276,6 +284,19 @@ class Observatory:
         if self._queue is None:
             self._queue = JobQueue.open(self.url)
         return self._queue
+
+    def locked(self) -> bool:
+        """Whether somebody is writing to the queue, which is in SQLite, at this moment."""
+        connection = sqlite3.connect(self.url.removeprefix("sqlite:///"), timeout=0.0, isolation_level=None)
+        with closing(connection):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                return True
+            connection.execute("ROLLBACK")
+        return False
 
     def jobs(self, **wanted: Any) -> list[Job]:
         """All jobs, oldest first."""
