@@ -228,12 +228,13 @@ def check(
     Files of the library that cannot be read are named too. The exit code is 1 if something is wrong.
     """
     from ...processors.calibration.library import CalibrationLibrary
+    from ..night.checking import checked_master
 
     for path in files:
         require_file(path)
     shelf = CalibrationLibrary(library)
     damaged = [entry for entry in shelf.files() if entry.kind is None and entry.problems.get("")]
-    checked = [_checked(shelf, entry) for entry in _to_check(shelf, files)]
+    checked = [checked_master(shelf, entry) for entry in _to_check(shelf, files)]
     if as_json:
         print_json({"masters": checked, "damaged": {str(entry.path): entry.problems[""] for entry in damaged}})
     else:
@@ -265,24 +266,6 @@ def _to_check(shelf: "CalibrationLibrary", files: list[Path]) -> "list[MasterEnt
         if entry.kind is None:
             raise ImageError(f"{entry.path}: {_short(entry) if entry.problems.get('') else 'this is no master'}")
     return entries
-
-
-def _checked(shelf: "CalibrationLibrary", entry: "MasterEntry") -> dict[str, Any]:
-    """The comparison of one master with the last of its kind, as plain data."""
-    from ...images import Image
-    from ...processors.combination.comparison import compare_masters
-
-    last = shelf.last_like(entry)
-    comparison = compare_masters(Image.from_file(entry.path), None if last is None else Image.from_file(last.path))
-    return {
-        "path": str(entry.path),
-        "kind": entry.kind,
-        "status": entry.status,
-        "compared_with": None if last is None else str(last.path),
-        "passed": comparison.passed,
-        "reasons": [comparison.summary()],
-        "figures": dict(comparison.figures),
-    }
 
 
 @app.command()

@@ -20,8 +20,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .board import VERSION, Board
-from .endpoints import chains, jobs, nights, products, system, uploads
+from .endpoints import chains, jobs, masters, nights, products, system, uploads
 from .events import Hub
+from .lingering import Lingering
 from .openapi import document
 from .routes import Asked, Route, failure, json_text, problem, respond
 from .security import HEADERS, PAGE_POLICY, Denied, visitor_of
@@ -45,6 +46,7 @@ ROUTES: tuple[Route, ...] = (
     *jobs.ROUTES,
     *products.ROUTES,
     *nights.ROUTES,
+    *masters.ROUTES,
     *chains.ROUTES,
     *uploads.ROUTES,
     Route(method="GET", path="/openapi.json", endpoint=show_api, answer="application/json", right="none"),
@@ -130,6 +132,7 @@ class _Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        lingering = Lingering(receive, send)
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -138,14 +141,15 @@ class _Guard:
                     headers.setdefault(name, value)
                 headers.setdefault("Content-Security-Policy", PAGE_POLICY)
                 if message["status"] >= 400 and scope["method"] not in ("GET", "HEAD"):
-                    headers["Connection"] = "close"  # or the rest of a refused body would be read to its end
-            await send(message)
+                    headers["Connection"] = "close"  # what follows a refused body is no request
+                    lingering.begin()
+            await lingering.send(message)
 
         client = scope["client"][0] if scope.get("client") else None
         try:
             visitor = visitor_of(self.service.settings.web, scope["method"], scope["headers"], client)
         except Denied as error:
-            await problem(error.status, str(error))(scope, receive, send_safely)
+            await problem(error.status, str(error))(scope, lingering.receive, send_safely)
             return
         scope["etendue.visitor"] = visitor
-        await self.app(scope, receive, send_safely)
+        await self.app(scope, lingering.receive, send_safely)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ..daemon.queue import JobQueue
+from ..daemon.queue import JobQueue, QueueBusyError
 from .board import Board
 from .service import Refused, Service
 from .summaries import summary_of
@@ -138,6 +138,8 @@ class Hub:
                 if time.monotonic() - told > (LOOK_EVERY if changed else NOW_EVERY):
                     self._tell("now", (await self._board.now()).model_dump_json())
                     told = time.monotonic()
+            except QueueBusyError as error:
+                log.warning("the page could not be told what has changed: %s", error)
             except Exception:
                 log.warning("the page could not be told what has changed", exc_info=True)
                 await asyncio.sleep(LOOK_EVERY)

@@ -112,7 +112,19 @@ def _gauges(now: Now, by_chain: Sequence[tuple[str, str, int]]) -> Iterator[Metr
         [(("0.5",), lag.p50), (("0.99",), lag.p99), (("0.999",), lag.p999), (("1",), lag.longest)],
         ["quantile"],
     )
-    yield _gauge("etendue_holding", "Reasons why no work is begun", [((), len(now.holding))])
+    yield _gauge("etendue_holding", "Reasons why no work at all is begun", [((), len(now.holding))])
+    yield _gauge(
+        "etendue_held_seconds",
+        "For how long a destination could not be written to; only those that cannot be",
+        [((hold.destination,), max(0.0, now.time - hold.since)) for hold in now.held],
+        ["destination"],
+    )
+    yield _gauge(
+        "etendue_held_jobs",
+        "Jobs that wait for a destination which cannot be written to",
+        [((hold.destination,), hold.jobs) for hold in now.held],
+        ["destination"],
+    )
     yield _gauge("etendue_paused", "Pauses in force", [((), len(now.paused))])
     yield _gauge("etendue_daemons_alive", "Daemons on this queue", [((), sum(d.alive for d in now.daemons))])
     yield _gauge(

@@ -50,7 +50,7 @@ def document(routes: Iterable[Route], *, title: str, version: str) -> dict[str, 
 
 def _schemas() -> dict[str, Any]:
     """Schemas of all models; of requests as they are validated, of answers as they are written."""
-    requests = {"JobFilter", "PauseRequest", "ChainText", "ChainChange"}
+    requests = {"JobFilter", "PauseRequest", "ChainText", "ChainChange", "MasterDecision"}
     wanted: list[Any] = [(model, "validation" if model.__name__ in requests else "serialization") for model in shapes()]
     _, made = models_json_schema(wanted, ref_template=REFERENCE)
     return made["$defs"]

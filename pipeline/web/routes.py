@@ -193,7 +193,7 @@ def _clerks_failure(error: CallError, request: Request) -> Response:
         return problem(404, "the file is not there any more")
     log.warning("%s %s: %s\n%s", request.method, request.url.path, error, error.traceback)
     if error.cause in ("transient", "time", "died", "memory", "storage"):
-        return problem(503, f"it could not be looked at now: {error}")
+        return problem(503, f"it could not be done now: {error}")
     return problem(500, "something went wrong while it was looked at; the daemon's log says what")
 
 

@@ -107,6 +107,16 @@ class Service(Protocol):
         """Change something in the queue, and let the daemon act on it at once."""
         ...
 
+    async def at_destination(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function gives that waits, not for long, for the disk or server of a destination.
+
+        Raises
+        ------
+        Refused
+            It does not answer (503).
+        """
+        ...
+
     def now(self) -> Mapping[str, Any]:
         """What the daemon knows of itself, at once: :class:`~etendue.pipeline.web.shapes.Live`."""
         ...

@@ -6,8 +6,8 @@ from typing import Any
 
 from ...images.catalog.files import table_suffixes
 from ...images.io.registry import format_by_suffix
-from ..daemon.queue import Attempt, Job, Product
-from .shapes import AttemptInfo, JobSummary, ProductInfo
+from ..daemon.queue import Attempt, Job, OutdatedProduct, Product
+from .shapes import AttemptInfo, JobSummary, OutdatedInfo, ProductInfo
 
 PICTURES = (".png", ".jpg", ".jpeg")
 SHOWN_TEXT = 2000
@@ -77,6 +77,12 @@ def product_info(product: Product) -> ProductInfo:
         size=product.size,
         kind=product_kind(product.name),
     )
+
+
+def outdated_info(outdated: OutdatedProduct) -> OutdatedInfo:
+    """A product, and why it is outdated."""
+    told = {"newest": outdated.newest, "reason": outdated.reason}
+    return OutdatedInfo(**product_info(outdated.product).model_dump(), **told)
 
 
 def product_kind(name: str) -> Any:

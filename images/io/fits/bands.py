@@ -34,6 +34,12 @@ class FitsBands:
         """Whether the file holds standard deviations."""
         return self._error is not None
 
+    @property
+    def has_flags(self) -> bool:
+        """Whether the mask holds bits of :class:`PixelFlag`; else it only says which pixels are excluded."""
+        noted = "" if self._mask is None else str(self._mask.values.get("ETDTYPE", ""))
+        return noted.startswith(("int", "uint"))
+
     def data(self, first: int, last: int) -> np.ndarray:
         """Rows `first` to `last` (not included) of the pixels, (h, W), in the type of the physical values.
 

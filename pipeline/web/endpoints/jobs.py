@@ -5,11 +5,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from ...daemon.queue import Filter, JobKind, JobQueue, JobState
+from ...daemon.queue import Filter, JobKind, JobQueue, JobState, is_pruned
 from ..routes import Asked, Route, ask_clerk, json_text
 from ..service import Refused
 from ..shapes import Changed, Header, JobDetail, JobFilter, JobLog, JobPage, PauseRequest, Timing, Words
-from ..summaries import attempt_info, product_info, shown, summary_fields, summary_of
+from ..summaries import attempt_info, outdated_info, product_info, shown, summary_fields, summary_of
 
 LARGEST_PAGE = 200
 NIGHT = r"^\d{4}-\d{2}-\d{2}$"
@@ -82,6 +82,8 @@ def _detail(queue: JobQueue, number: int, since: float, step: str) -> str:
         payload=_plain(job.payload),
         attempts_made=[attempt_info(attempt) for attempt in attempts],
         products=[product_info(product) for product in queue.products(number)],
+        outdated=[outdated_info(one) for one in queue.outdated(number)],
+        pruned=is_pruned(job, attempts),
         running_since=since,
         running_step=step,
         has_log=bool(job.log) or any(attempt.log for attempt in attempts),

@@ -14,7 +14,7 @@ from ...daemon.queue import Product
 from ..routes import Asked, Route, ask_clerk, json_text
 from ..security import ANSWER_POLICY
 from ..service import Refused
-from ..shapes import Header, ImageInfo, Provenance, Sources
+from ..shapes import Header, ImageInfo, Pixel, Provenance, Sources
 from ..summaries import shown
 
 CHUNK = 1 << 18
@@ -26,6 +26,7 @@ LARGEST_COPY = 1_000_000_000
 """Of a product in an object store that is copied here to be looked at [byte]."""
 
 Level = Annotated[FiniteFloat, Field(ge=-1e30, le=1e30)]
+Position = Annotated[FiniteFloat, Field(ge=-1e6, le=1e6)]
 
 
 class PictureQuery(BaseModel):
@@ -47,6 +48,16 @@ class PictureQuery(BaseModel):
     format: Literal["auto", "png", "jpeg"] = Field("auto", description="kind of picture")
 
 
+class PixelQuery(BaseModel):
+    """Which pixel to tell."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    x: Position = Field(description="position [px]; the centre of the first pixel is (0, 0)")
+    y: Position = Field(description="row 0 is at the bottom of a picture")
+    plane: Literal["data", "raw", "uncertainty", "mask"] = Field("data", description="what of the image is told")
+
+
 class SourcesQuery(BaseModel):
     """How many sources to tell."""
 
@@ -60,13 +71,12 @@ async def download(asked: Asked) -> Response:
     product = await _product(asked)
     headers = file_headers(product.name)
     media_type = MEDIA_TYPES.get(PurePosixPath(product.name).suffix.lower(), "application/octet-stream")
-    destination = _destination(asked, product)
-    path = local_path(destination, product.name)
+    path = await _local_path(asked, product)
     if path is not None:
         if not await asyncio.to_thread(path.is_file):
             raise Refused(404, f"{shown(product.name)} is not in its place any more")
         return FileResponse(path, headers=headers, media_type=media_type)
-    stream = await asyncio.to_thread(destination.open, product.name)
+    stream = await asyncio.to_thread(_destination(asked, product).open, product.name)
     return StreamingResponse(_pieces(stream), headers=headers, media_type=media_type)
 
 
@@ -107,6 +117,15 @@ async def show_provenance(asked: Asked) -> Response:
 async def show_sources(asked: Asked) -> Response:
     """The brightest sources of a catalogue, with the ellipses that show their extent."""
     return json_text(await _looked_at(asked, "image_sources", "id", limit=asked.query.limit))
+
+
+async def show_pixel(asked: Asked) -> Response:
+    """The value at a position of an image, and where on the sky that is.
+
+    Of a plain FITS file only the header and one row are read, however large it is. Coordinates hold for the position
+    itself, not for the centre of its pixel, with all distortions (SIP).
+    """
+    return json_text(await _looked_at(asked, "image_pixel", "id", **asked.query.model_dump()))
 
 
 async def show_picture(asked: Asked) -> Response:
@@ -168,11 +187,17 @@ async def _looked_at(asked: Asked, function: str, *names: str, **more: Any) -> b
 
 async def _path(asked: Asked, product: Product) -> str:
     """A file on this machine with the content of a product."""
-    destination = _destination(asked, product)
-    path = local_path(destination, product.name)
+    path = await _local_path(asked, product)
     if path is None:
-        path = await asyncio.to_thread(_copied, destination, product, asked.service.settings.state / "looked-at")
+        destination, folder = _destination(asked, product), asked.service.settings.state / "looked-at"
+        path = await asyncio.to_thread(_copied, destination, product, folder)
     return str(path)
+
+
+async def _local_path(asked: Asked, product: Product) -> Path | None:
+    """Where a product is on this machine; a disk that does not answer is not waited for again and again."""
+    destination = _destination(asked, product)
+    return await asked.service.at_destination(product.destination, local_path, destination, product.name)
 
 
 def _copied(destination: Any, product: Product, folder: Path) -> Path:
@@ -200,6 +225,7 @@ ROUTES = (
         answer=Provenance,
         errors=(422,),
     ),
+    Route(method="GET", path="/api/products/{id:int}/pixel", endpoint=show_pixel, answer=Pixel, query=PixelQuery),
     Route(
         method="GET",
         path="/api/products/{id:int}/picture",

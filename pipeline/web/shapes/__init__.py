@@ -32,13 +32,15 @@ from .jobs import (
     JobLog,
     JobPage,
     JobSummary,
+    OutdatedInfo,
     PauseRequest,
     ProductInfo,
     Timing,
 )
+from .masters import MasterComparison, MasterDecision, MasterStatus
 from .nights import MasterInfo, NightDetail, NightGroup, NightRow, Nights, QualityPoint
 from .now import DaemonInfo, Disk, Live, LoopLag, Memory, Now, PauseInfo, SourceInfo, StepTime, Tally, Worker
-from .products import Card, Header, ImageInfo, Levels, Provenance, ProvenanceStep, Sources, TableColumn, UsedFile
+from .products import Card, Header, ImageInfo, Levels, Pixel, Provenance, ProvenanceStep, Sources, TableColumn, UsedFile
 from .system import Health, Readiness, Reloaded, System, Uploaded
 
 __all__ = [
@@ -68,7 +70,10 @@ __all__ = [
     "Levels",
     "Live",
     "LoopLag",
+    "MasterComparison",
+    "MasterDecision",
     "MasterInfo",
+    "MasterStatus",
     "Memory",
     "NightDetail",
     "NightGroup",
@@ -76,9 +81,11 @@ __all__ = [
     "Nights",
     "Now",
     "Number",
+    "OutdatedInfo",
     "Parameter",
     "PauseInfo",
     "PauseRequest",
+    "Pixel",
     "Problem",
     "ProcessorInfo",
     "Processors",

@@ -79,6 +79,13 @@ class ProductInfo(Shape):
     )
 
 
+class OutdatedInfo(ProductInfo):
+    """A file that the newest run of its image has not made again."""
+
+    newest: int = Field(description="the job that has done the image last")
+    reason: str
+
+
 class JobDetail(JobSummary):
     """Everything about one job, but its log and header."""
 
@@ -99,6 +106,8 @@ class JobDetail(JobSummary):
     payload: dict[str, Any]
     attempts_made: list[AttemptInfo]
     products: list[ProductInfo]
+    outdated: list[OutdatedInfo] = Field(description="of this or earlier runs of the same image and chain")
+    pruned: bool = Field(description="its attempts, log and timings were removed, since it ended long ago")
     running_since: float = Field(description="0 if it does not run")
     running_step: str = Field(description="the step that runs; empty if it does not run here")
     has_log: bool

@@ -30,6 +30,8 @@ class SourceInfo(Shape):
     last: float = Field(0.0, description="when the last image came")
     count: int = Field(0, description="images since the daemon was started")
     where: str = Field("", description="folder, address or interval")
+    waiting: int = Field(0, description="files that it has seen and that are not complete yet")
+    notes: list[str] = Field([], description="what is passed over, and what files that are not complete lack")
 
 
 class Disk(Shape):
@@ -40,6 +42,15 @@ class Disk(Shape):
     free: int | None = Field(None, description="[byte]; null if it cannot be known")
     total: int | None = Field(None, description="[byte]")
     reason: str = Field("", description="why nothing can be written now; empty if it can")
+
+
+class HeldDestination(Shape):
+    """A destination that cannot be written to: jobs for it wait, all others go on."""
+
+    destination: str = Field(description="its name, or 'nights: library' for the library of masters")
+    reason: str = Field(description="why it cannot be written to")
+    since: float
+    jobs: int = Field(description="how many are queued for it")
 
 
 class Memory(Shape):
@@ -71,7 +82,8 @@ class Live(Shape):
     daemon: str = Field("", description="its identity in the queue")
     started: float = 0.0
     draining: bool = Field(False, description="it finishes what runs, and ends")
-    holding: list[str] = Field([], description="why no work is begun: disk full …; empty in good times")
+    holding: list[str] = Field([], description="why no work at all is begun; empty in good times")
+    held: list[HeldDestination] = Field([], description="destinations whose jobs wait; empty in good times")
     problems: list[str] = Field([], description="what is wrong with the configuration; what was valid before goes on")
     workers: list[Worker] = []
     worker_count: int = Field(0, description="worker processes that there can be")

@@ -51,6 +51,24 @@ class ImageInfo(Shape):
     pixel_scale: Number = Field(description="[arcsec/px]")
 
 
+class Pixel(Shape):
+    """A pixel, and where on the sky a position in it is."""
+
+    id: int
+    x: float = Field(description="position [px]")
+    y: float
+    column: int = Field(description="the pixel that the position is in, from 0")
+    row: int
+    plane: str = Field(description="data, raw, uncertainty, mask")
+    values: list[Number] = Field(description="of the pixel: one, or three of a colour image; null: no number")
+    unit: str = Field(description="of the values; empty where it is not known")
+    excluded: bool = Field(description="whether the mask excludes the pixel")
+    flags: list[str] = Field(description="why: SATURATED, COSMIC_RAY …; empty where the mask does not say")
+    ra: Number = Field(description="right ascension of the position [deg]; null without coordinates")
+    dec: Number = Field(description="declination [deg]")
+    frame: str = Field(description="what these refer to: icrs, fk5, fk4; empty without coordinates")
+
+
 class TableColumn(Shape):
     """A column of a catalogue."""
 

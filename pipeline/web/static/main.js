@@ -17,7 +17,7 @@ import { nights } from "./views/nights.js";
 import { now } from "./views/now.js";
 import { system } from "./views/system.js";
 
-const NAMES = { live: "live", connecting: "connecting", lost: "reconnecting" };
+const NAMES = { live: "live", connecting: "connecting", lost: "reconnecting", refused: "token needed" };
 const at = (id) => document.getElementById(id);
 
 let observatory = "Etendue";

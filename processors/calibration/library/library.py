@@ -368,7 +368,17 @@ def set_status(path: Path, status: Status, reason: str = "") -> None:
     if status not in STATUSES:
         raise ImageError(f"{status!r} is no status of a master; there are {', '.join(STATUSES)}")
     _require_master(read_entry(path))
+    words = _printable(reason)
     image = Image.from_file(path)
-    image.header["MSTATUS"] = (status, reason or "whether this master may be used")
-    image.header.add_history(f"etendue: master {status}{f': {reason}' if reason else ''}")
+    image.header["MSTATUS"] = (status, words[:LONGEST_COMMENT] or "whether this master may be used")
+    image.header.add_history(f"etendue: master {status}{f': {words}' if words else ''}")
     image.writeto(path)
+
+
+LONGEST_COMMENT = 46
+"""Of the card MSTATUS; the HISTORY has all of it."""
+
+
+def _printable(text: str) -> str:
+    """Text as a header can hold it: one line of ASCII."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in " ".join(text.split()))

@@ -1,5 +1,6 @@
 """Lists of jobs, and one of them."""
 
+from etendue.pipeline.daemon.queue import JobState, Piece, Record
 from tests.pipeline.web.demo_server import HOSTILE
 
 
@@ -18,6 +19,15 @@ def test_a_failed_job_says_why_and_is_retried(observatory, visit):
 
     page.locator(".head .state[data-state=queued]").wait_for()
     assert observatory.service.queue.get(number).state == "queued"
+
+
+def test_a_quiet_end_says_why_and_is_no_alarm(observatory, visit):
+    number = observatory.add("0042.fits")
+    observatory.service.end(JobState.SKIPPED, Record(step="Select", error="the step returned no image"))
+    page = visit(observatory, f"#/job/{number}")
+
+    page.locator(".trouble.quiet").get_by_text("Select: the step returned no image").wait_for()
+    assert page.locator(".trouble").get_attribute("role") == "status"
 
 
 def test_dropping_asks_first(observatory, visit):
@@ -145,6 +155,26 @@ def test_the_keyboard_is_enough(busy, visit):
 
     page.locator(".joblist").wait_for()
     page.wait_for_function("() => document.activeElement.type === 'search'")
+
+
+def test_an_old_job_says_what_is_not_there_any_more(observatory, visit):
+    service, numbers = observatory.service, []
+    for names in (("a.txt", "old.txt"), ("a.txt",)):
+        service.add("a.fits", path=service.incoming / "a.fits")
+        pieces = tuple(Piece(f"x/{name}", "products", name, 5) for name in names)
+        numbers.append(service.end(JobState.DONE, Record(log="hm", timings=(("read", 0.1, "done"),)), pieces))
+    service.queue.prune(numbers[:1], 9e9)
+    page = visit(observatory, f"#/job/{numbers[0]}")
+
+    page.get_by_role("region", name="What happened").get_by_text("were removed, so long after its end").wait_for()
+    outdated = page.get_by_role("region", name="Outdated files (1)")
+    assert "old.txt" in outdated.inner_text()
+    assert f"job {numbers[1]} has done a newer version of the file" in outdated.inner_text()
+    page.get_by_role("tab", name="Log").click()
+    assert page.get_by_text("were removed, so long after its end").count() == 2
+    page.goto(f"{observatory.address}/#/job/{numbers[1]}")
+    page.get_by_role("region", name="What happened").get_by_text("read").wait_for()
+    outdated.get_by_role("link", name=f"job {numbers[0]}").wait_for()
 
 
 def _field():

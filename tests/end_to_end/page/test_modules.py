@@ -118,3 +118,25 @@ def test_a_point_of_the_image_stays_under_the_pointer_while_zooming(evaluate):
 
     assert before == pytest.approx([239.5, 619.5])
     assert after == pytest.approx(before)
+
+
+@pytest.mark.parametrize("name", ["/data/a.fits", "a.fits", "image a.fits", "read"])
+def test_a_cause_begins_with_what_went_wrong(evaluate, name):
+    job = {"label": "a.fits", "path": "/data/a.fits", "step": "read", "error": f"{name}: holds no image"}
+
+    assert evaluate("core/format.js", "return m.cause(x)", job) == "holds no image"
+
+
+def test_angles_are_rounded_as_a_whole(evaluate):
+    """59.96 s is a minute where one decimal is shown, and 23 h 59 min 59.996 s is midnight."""
+    degrees = [0, -0.5, -41.2691667, 89.99999, -0.000001]
+    hours = [0, 10.0070666, 23.9999989, 5.99999]
+
+    found = evaluate(
+        "core/format.js",
+        "return [x[0].map((one) => m.sexagesimal(one, 1, {sign: true})), x[1].map((one) => m.sexagesimal(one, 2))];",
+        [degrees, hours],
+    )
+
+    assert found[0] == ["+00:00:00.0", "−00:30:00.0", "−41:16:09.0", "+90:00:00.0", "+00:00:00.0"]
+    assert found[1] == ["00:00:00.00", "10:00:25.44", "00:00:00.00", "05:59:59.96"]

@@ -1,5 +1,7 @@
 """All views: on a desk, on a phone, in the dark; without complaints of the browser and without internet."""
 
+import time
+
 from tests.end_to_end.page.conftest import PHONE
 from tests.pipeline.web.demo_server import READ_TOKEN
 
@@ -47,6 +49,23 @@ def test_the_colours_are_those_of_the_device_until_one_is_chosen(busy, visit):
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
 
 
+def test_a_held_destination_stands_above_every_view(observatory, visit):
+    since = time.time() - 300
+    held = {"destination": "web", "reason": "<b>no room</b> on /data/web", "since": since, "jobs": 41}
+    observatory.service.held = [held]
+    page = visit(observatory, "#/jobs")
+
+    words = "Destination web is held: <b>no room</b> on /data/web (41 jobs wait for it, all others go on; noticed 5 min"
+    page.get_by_role("alert").filter(has_text=words).wait_for()
+
+
+def test_files_that_are_not_complete_are_shown_with_their_source(busy, visit):
+    source = visit(busy).locator(".thing", has_text="incoming").first
+
+    source.get_by_text("2 files are not complete yet").wait_for()
+    assert source.locator("ul.notes li").all_inner_texts() == ["cut.fits: truncated: the file ends at byte 5000"]
+
+
 def test_nothing_is_there_yet(observatory, visit):
     page = visit(observatory)
     page.get_by_text("No failure waits for a person.").wait_for()
@@ -72,6 +91,7 @@ def test_without_a_token_nothing_is_seen(guarded, visit):
     page = visit(guarded, "#/jobs", refusals=True)
 
     page.get_by_role("button", name="Give a token").first.wait_for()
+    page.locator("#live").get_by_text("token needed").wait_for()
 
     assert "secret" not in page.content()
 

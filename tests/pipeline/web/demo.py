@@ -14,7 +14,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from etendue.images import ImageError
 from etendue.pipeline import load_pipeline
 from etendue.pipeline.config.document import builtin_chains
 from etendue.pipeline.daemon.chains import LoadedChain, load_chain
@@ -28,6 +27,7 @@ from etendue.pipeline.daemon.queue import (
 )
 from etendue.pipeline.daemon.settings import Observatory, TokenSettings
 from etendue.pipeline.daemon.work.calls import CallError
+from etendue.pipeline.running.causes import cause_of
 from etendue.pipeline.web.clerk import FUNCTIONS
 from etendue.pipeline.web.metrics import Metrics
 from etendue.pipeline.web.security import token_hash
@@ -93,7 +93,7 @@ class ThreadClerk:
                 module, _, name = FUNCTIONS[function].partition(":")
                 return await asyncio.to_thread(getattr(importlib.import_module(module), name), **arguments)
             except Exception as error:  # as the daemon's clerk has it: from another process only words come back
-                cause = "image" if isinstance(error, ImageError) else "other"
+                cause = cause_of(error)
                 raise CallError(str(error), kind=type(error).__name__, cause=cause) from error
 
 
@@ -135,7 +135,7 @@ class DemoService:
                     {"upload": "camera", "chain": "quicklook", "limit": "20 MB"},
                     {"mqtt": "mqtt://telescope:secret@broker", "topic": "raw", "roots": [folder], "chain": "branching"},
                 ],
-                "nights": {},
+                "nights": {"library": folder / "masters"},
                 "web": {"tokens": entries if tokens else (), **web},
             }
         )  # fmt: skip
@@ -152,6 +152,7 @@ class DemoService:
         self.metrics = Metrics()
         self.nights = None
         self.reasons: list[str] = []
+        self.held: list[dict[str, Any]] = []
         self.uploads: list[tuple[str, str, bytes, str]] = []
         self.in_work: dict[int, tuple[float, str]] = {}
         self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
@@ -179,6 +180,9 @@ class DemoService:
         result = await asyncio.to_thread(function, *arguments, **options)
         self.tell({"changed": True})
         return result
+
+    async def at_destination(self, _name: str, function: Any, *arguments: Any) -> Any:
+        return await asyncio.to_thread(function, *arguments)
 
     def tell(self, event: dict[str, Any]) -> None:
         for listener in self._listeners:
@@ -215,11 +219,13 @@ class DemoService:
             "started": self.started,
             "draining": False,
             "holding": [],
+            "held": self.held,
             "problems": [line for lines in self.chain_problems.values() for line in lines],
             "workers": workers,
             "worker_count": 2,
             "sources": [
-                {"name": "incoming", "kind": "watch", "where": str(self.incoming), **source},
+                {"name": "incoming", "kind": "watch", "where": str(self.incoming), **source, "waiting": 2,
+                 "notes": [f"{self.incoming}/cut.fits: truncated: the file ends at byte 5000"]},
                 {"name": "camera", "kind": "upload", "where": "/api/upload/camera", **source, "count": 3},
                 {"name": "mqtt", "kind": "mqtt", "where": "mqtt://broker", **source,
                  "state": "holding", "message": "the broker does not answer; trying again"},

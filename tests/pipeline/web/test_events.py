@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from etendue.pipeline.daemon.queue import JobQueue, JobState, Record
+from etendue.pipeline.daemon.queue import JobQueue, JobState, QueueBusyError, Record
 from etendue.pipeline.web import events
 from etendue.pipeline.web.events import UNREAD, Listener
 from tests.pipeline.web.serving import WAIT, Served
@@ -55,6 +55,26 @@ def test_what_another_program_changes_is_told_too(served: Served):
 
     assert first(stream, "job", id=number, state="dropped")
     stream.close()
+
+
+def test_a_queue_that_is_away_for_a_moment_is_told_in_a_sentence(served: Served, monkeypatch, caplog):
+    away = iter([QueueBusyError("the queue's server cannot be reached")])
+
+    def sometimes_away(*arguments: Any, **options: Any) -> Any:
+        for error in away:
+            raise error
+        return JobQueue.version(served.service.queue)
+
+    stream = told(served)
+    first(stream, "now")
+    monkeypatch.setattr(served.service.queue, "version", sometimes_away)
+    number = served.do(served.service.change(served.service.add, "0042.fits"))
+
+    assert first(stream, "job", id=number)
+    stream.close()
+    (said,) = [record for record in caplog.records if "could not be told" in record.message]
+    assert said.message == "the page could not be told what has changed: the queue's server cannot be reached"
+    assert said.exc_info is None
 
 
 def test_what_happens_now_follows_a_change(served: Served):

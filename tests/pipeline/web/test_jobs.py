@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from etendue.pipeline.daemon.queue import JobState, Record
+from etendue.pipeline.daemon.queue import JobState, Piece, Record
 from etendue.pipeline.web.board import night_began
 from tests.pipeline.web.demo import HOSTILE, TRACEBACK, DemoService
 
@@ -291,3 +291,34 @@ def test_board_asks_the_queue_once_for_many(service: DemoService):
     asyncio.run(many())
 
     assert len(asked) == 1
+
+
+def two_runs(service: DemoService) -> tuple[int, int]:
+    """Two runs of an image; the newer one has not made old.png again."""
+    path, numbers = service.incoming / "a.fits", []
+    for names in (("a.fits", "old.png"), ("a.fits",)):
+        service.add("a.fits", path=path)
+        pieces = tuple(Piece(f"x/{name}", "products", name, 5) for name in names)
+        numbers.append(service.end(JobState.DONE, Record(log="hm", timings=(("read", 0.1, "done"),)), pieces))
+    return numbers[0], numbers[1]
+
+
+def test_both_runs_say_what_is_outdated(service: DemoService, page: Any):
+    old, new = two_runs(service)
+
+    for number in (old, new):
+        (file,) = page.get(f"/api/jobs/{number}").json()["outdated"]
+        assert (file["name"], file["job"], file["newest"], file["kind"]) == ("old.png", old, new, "picture")
+        assert f"job {new} has done a newer version" in file["reason"]
+
+
+def test_a_job_says_that_its_details_were_removed(service: DemoService, page: Any):
+    number, _ = two_runs(service)
+    assert not page.get(f"/api/jobs/{number}").json()["pruned"]
+
+    service.queue.prune([number], 9e9)
+
+    job = page.get(f"/api/jobs/{number}").json()
+    assert job["pruned"]
+    assert (job["timings"], job["attempts_made"], job["has_log"]) == ([], [], False)
+    assert page.get(f"/api/jobs/{number}/log").json()["log"] == ""

@@ -1,5 +1,6 @@
 """Numbers for Prometheus, read back with its own parser."""
 
+import time
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -33,6 +34,17 @@ def test_jobs_are_counted_by_state_and_chain(service: DemoService, page: Any):
     assert found["etendue_disk_free_bytes", (("disk", "products"),)] == 210e9
     assert found["etendue_source_ok", (("source", "mqtt"),)] == 0
     assert found["etendue_queue_age_seconds", ()] >= 0
+
+
+def test_held_destinations_are_told_as_long_as_they_are(service: DemoService, page: Any):
+    assert not [name for name, _ in samples(page) if name.startswith("etendue_held")]
+    service.held = [{"destination": "web", "reason": "no room", "since": time.time() - 300, "jobs": 41}]
+
+    found = samples(page)
+
+    assert found["etendue_held_jobs", (("destination", "web"),)] == 41
+    assert 300 <= found["etendue_held_seconds", (("destination", "web"),)] < 360
+    assert found["etendue_holding", ()] == 0
 
 
 def test_attempts_and_steps_are_counted_as_they_end(service: DemoService, page: Any):

@@ -44,8 +44,9 @@ OPERATIONS: list[Any] = [found.ok() for found in SCHEMA.get_all_operations()]  #
 ENDLESS = "GET /api/events"
 """It never ends; it has tests of its own."""
 
-NOT_BY_SCHEMA = ("/api/jobs/retry", "/api/jobs/drop", "/api/products/{id}/sources", "/api/products/{id}/picture")
-"""A filter that means everything, a catalogue that the image lacks, a region beside it: right by form, and refused."""
+NOT_BY_SCHEMA = ("/api/jobs/retry", "/api/jobs/drop", "/api/products/{id}/sources", "/api/products/{id}/picture",
+                 "/api/products/{id}/pixel")  # fmt: skip
+"""A filter that means everything, a catalogue that the image lacks, a place beside it: right by form, and refused."""
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)

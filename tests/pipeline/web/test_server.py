@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from etendue.pipeline.web import routes, server
+from etendue.pipeline.web import lingering, routes, server
 from etendue.pipeline.web.endpoints import uploads
 from tests.pipeline.web.serving import WAIT, Served
 
@@ -85,7 +85,8 @@ def test_a_file_that_says_it_is_too_large_is_refused_before_it_is_sent(served: S
     assert is_well(served)
 
 
-def test_a_file_that_becomes_too_large_is_refused_on_the_way(served: Served):
+def test_a_file_that_becomes_too_large_is_refused_on_the_way(served: Served, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lingering, "MOST", 5_000_000)
     chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
     with connected(served) as connection:
         connection.sendall(f"{UPLOAD}Transfer-Encoding: chunked\r\n\r\n".encode())
@@ -228,6 +229,7 @@ def test_who_does_not_read_the_answer_is_let_go(served: Served, monkeypatch: pyt
         connection.connect(("127.0.0.1", served.port))
         connection.sendall(f"GET /api/products/{number} HTTP/1.1\r\n{HEAD}\r\n".encode())
         end = time.monotonic() + WAIT
+        assert connection.recv(1)  # the page has taken the connection
         while is_held(served, connection) and time.monotonic() < end:
             connection.recv(1)  # a byte in a while does not help
             time.sleep(0.02)

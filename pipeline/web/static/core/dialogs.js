@@ -17,10 +17,10 @@ export function notice(text, { bad = false } = {}) {
 }
 
 /** A window that asks something; resolves to the text of the pressed button's value, or "" if it was closed. */
-function asked(title, content, buttons) {
+function asked(title, content, buttons, kind = "dialog") {
   return new Promise((resolve) => {
     const dialog = element(
-      "dialog",
+      kind,
       { "aria-label": title },
       element(
         "form",
@@ -44,12 +44,13 @@ function other(words, value = "") {
   return element("button", { type: "button", click: (event) => event.currentTarget.closest("dialog").close(value) }, words);
 }
 
-/** Ask whether something shall be done. */
-export async function confirmed(title, text, { yes, dangerous = false }) {
-  const answer = await asked(title, element("p", {}, text), [
+/** Ask whether something shall be done; what is asked about is text, or a node that may be large. */
+export async function confirmed(title, content, { yes, dangerous = false }) {
+  const isText = typeof content === "string";
+  const answer = await asked(title, isText ? element("p", {}, content) : content, [
     other("Cancel"),
-    element(dangerous ? "button.danger" : "button.primary", { value: "yes", autofocus: true }, yes),
-  ]);
+    element(dangerous ? "button.danger" : "button.primary", { value: "yes", autofocus: isText }, yes),
+  ], isText ? "dialog" : "dialog.wide");
   return answer === "yes";
 }
 

@@ -102,8 +102,18 @@ export function number(value, digits = 6) {
   return signed(exponent ? `${shorter}e${exponent.replace("+", "")}` : shorter);
 }
 
+/** 12:34:56.78: an angle in its unit (degrees or hours), minutes and seconds, rounded as a whole. */
+export function sexagesimal(value, decimals, { sign = false } = {}) {
+  const scale = 10 ** decimals;
+  const parts = Math.round(Math.abs(value) * 3600 * scale);
+  const seconds = ((parts % (60 * scale)) / scale).toFixed(decimals).padStart(decimals ? 3 + decimals : 2, "0");
+  const minutes = Math.floor(parts / (60 * scale));
+  const whole = Math.floor(minutes / 60) % (sign ? Infinity : 24);
+  return `${sign ? (value < 0 && parts ? "−" : "+") : ""}${two(whole)}:${two(minutes % 60)}:${seconds}`;
+}
+
 /** A real minus sign. */
-function signed(text) {
+export function signed(text) {
   return text.replace(/^-/, "−");
 }
 
@@ -113,8 +123,8 @@ export function plural(n, word, words = `${word}s`) {
 }
 
 /** What went wrong with a job, without the names that stand beside it anyway. */
-export function cause({ label, step, error }) {
+export function cause({ label, path, step, error }) {
   let text = error;
-  for (const name of [`image ${label}`, label, step]) if (name && text.startsWith(`${name}: `)) text = text.slice(name.length + 2);
+  for (const name of [`image ${label}`, path, label, step]) if (name && text.startsWith(`${name}: `)) text = text.slice(name.length + 2);
   return text;
 }

@@ -19,7 +19,7 @@ export function on(kind, handler, signal) {
   signal?.addEventListener("abort", () => handlers.get(kind).delete(handler));
 }
 
-/** "live", "connecting" or "lost". */
+/** "live", "connecting", "lost", or "refused": a token is missing, or is not the right one. */
 export function liveState() {
   return state;
 }
@@ -43,12 +43,13 @@ export function reconnect() {
 async function listen() {
   for (;;) {
     connection = new AbortController();
+    let ended = "lost";
     try {
       await readEvents(connection);
     } catch (error) {
-      if (error.status === 401 || error.status === 403) wait = LONGEST_WAIT;
+      if (error.status === 401 || error.status === 403) [ended, wait] = ["refused", LONGEST_WAIT];
     }
-    tell("state", (state = "lost"));
+    tell("state", (state = ended));
     await pause(wait);
     wait = Math.min(wait * 2, LONGEST_WAIT);
   }

@@ -2,6 +2,7 @@
 
 import { change } from "../core/dialogs.js";
 import { element } from "../core/element.js";
+import { plural } from "../core/format.js";
 import { smallButton } from "./panel.js";
 import { ageOf, sign } from "./state.js";
 
@@ -10,13 +11,17 @@ export function alarms(now) {
   return [
     ...now.holding.map((reason) => line("bad", "failed", "No work is begun: ", reason)),
     ...now.problems.map((problem) => line("bad", "failed", "Configuration: ", problem)),
-    ...now.disks.filter((disk) => disk.reason && !now.holding.some((reason) => reason.includes(disk.reason)))
-      .map((disk) => line("bad", "failed", `${disk.name}: `, disk.reason)),
+    ...now.held.map(hold),
     ...now.sources.filter((source) => source.state !== "ok")
       .map((source) => line("bad", "failed", `Source ${source.name}: `, source.message || source.state)),
     now.draining && line("quiet", "waiting", "The daemon is about to end: ", "it finishes what runs and takes nothing new."),
     ...now.paused.map(pause),
   ];
+}
+
+function hold({ destination, reason, since, jobs }) {
+  const waiting = `${plural(jobs, "job")} ${jobs === 1 ? "waits" : "wait"} for it, all others go on`;
+  return line("bad", "failed", `Destination ${destination} is held: `, reason, ` (${waiting}; noticed `, ageOf(since), ")");
 }
 
 function line(kind, state, ...text) {

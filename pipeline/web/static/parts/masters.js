@@ -1,8 +1,9 @@
 /** Frames that make a master, and masters. */
 
 import { element } from "../core/element.js";
-import { count, duration, number } from "../core/format.js";
+import { count, duration, number, plural } from "../core/format.js";
 import { link } from "../core/router.js";
+import { decide } from "./decision.js";
 import { table } from "./panel.js";
 import { sign } from "./state.js";
 
@@ -28,22 +29,32 @@ export function groupTable(groups) {
   );
 }
 
-/** Masters with what they are made of and how they compare. */
-export function masterList(masters) {
-  return element("div.masters", {}, masters.map(master));
+/**
+ * Masters with what they are made of and how they compare.
+ *
+ * @param {function} again is called when a person has decided on one that waited for it
+ */
+export function masterList(masters, again) {
+  return element("div.masters", {}, masters.map((one) => master(one, again)));
 }
 
-function master(one) {
+function master(one, again) {
   const state = SIGN[one.status] ?? "queued";
   const numbers = Object.entries(one.numbers ?? {}).filter(([, value]) => value !== null && typeof value !== "object");
   return element(
     "div.master",
     {},
     element("div.first", {}, element("b", {}, one.label || one.kind), element("span.soft", {}, one.instrument)),
-    element("div", {}, element("span.state", { "data-state": state }, sign(state), one.status), element("span.soft", {}, [one.frames ? ` ${count(one.frames)} frames` : "", one.seconds ? `, ${duration(one.seconds)}` : ""].join(""))),
-    (one.reasons ?? []).map((reason) => element("p.quiet", {}, reason)),
+    element("div", {}, element("span.state", { "data-state": state }, sign(state), one.status), element("span.soft", {}, [one.frames ? ` ${plural(one.frames, "frame")}` : "", one.seconds ? `, ${duration(one.seconds)}` : ""].join(""))),
+    (one.reasons ?? []).map((reason) => element("p", { class: state === "done" ? "soft" : "quiet" }, reason)),
     numbers.length > 0 && element("dl.facts", {}, numbers.map(([key, value]) => [element("dt", {}, key.replaceAll("_", " ")), element("dd", {}, number(value, 5))])),
     one.path && element("p.mono.soft.path", {}, one.path),
     one.job && element("a", { href: link("job", one.job) }, "The job that built it"),
+    one.job && one.path && one.status === "candidate" && element(
+      "div.buttons",
+      {},
+      element("button.primary", { type: "button", click: () => decide(one, "accept", again) }, "Accept …"),
+      element("button.danger", { type: "button", click: () => decide(one, "reject", again) }, "Reject …"),
+    ),
   );
 }

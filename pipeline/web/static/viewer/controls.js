@@ -1,7 +1,7 @@
 /** Stretch, levels and zoom of the picture. */
 
 import { element, fill, say } from "../core/element.js";
-import { number } from "../core/format.js";
+import { count, number, sexagesimal, signed } from "../core/format.js";
 
 const STRETCHES = [["asinh", "asinh"], ["linear", "linear"], ["log", "logarithm"], ["sqrt", "square root"], ["zscale", "zscale"]];
 
@@ -42,7 +42,9 @@ export function controls(info, does) {
 
   function choose(name) {
     const known = info.levels[name] ?? { low: info.lowest, high: info.highest };
-    set({ stretch: name, low: known.low ?? 0, high: known.high ?? 1 });
+    const from = known.low ?? 0;
+    // Where nearly all pixels are the same, no level lies above the other.
+    set({ stretch: name, low: from, high: known.high > from ? known.high : from + 1 });
   }
 
   function set(change) {
@@ -89,12 +91,43 @@ export function controls(info, does) {
   };
 }
 
-/** The line below the picture: where the pointer is. */
+/** The line above the picture: where the pointer is, what is there, and where on the sky that is. */
 export function readout() {
   const place = element("output.readout");
+  const one = (name, ...said) => element("span", {}, element("b", {}, name), " ", said);
   return {
     node: place,
-    show: (x, y, more) => fill(place, element("b", {}, "x "), number(x, 7), element("b", {}, "  y "), number(y, 7), more && element("span.soft", {}, `  ${more}`)),
+    /** `pixel` is the answer of /pixel, or null as long as there is none; `source` the number of a source. */
+    show(x, y, pixel, source, trouble = "") {
+      const { ra, dec, frame } = pixel ?? { ra: null };
+      fill(
+        place,
+        element("span.place", {}, one("x", number(x, 7)), " ", one("y", number(y, 7))),
+        " ",
+        pixel ? element("span.value", {}, valueOf(pixel)) : element("span.soft", {}, trouble || "…"),
+        source !== null && element("span.soft", {}, ` source ${count(source)}`),
+        ra !== null && element(
+          "span.sky",
+          { title: `Coordinates of the position: ${frame.toUpperCase()}` },
+          one("RA", sexagesimal(ra / 15, 2), element("span.soft", {}, ` ${ra.toFixed(5)}°`)),
+          " ",
+          one("Dec", sexagesimal(dec, 1, { sign: true }), element("span.soft", {}, ` ${signed(dec.toFixed(5))}°`)),
+          element("span.soft", {}, ` ${frame.toUpperCase()}`),
+        ),
+      );
+    },
     clear: (text) => fill(place, element("span.soft", {}, text)),
   };
+}
+
+/** The value of a pixel, and why it is excluded if it is. */
+function valueOf({ plane, values, unit, excluded, flags }) {
+  const said = values.map((value) => (value === null ? "no value" : number(value, 7))).join(", ");
+  const why = flags.map((flag) => flag.toLowerCase().replaceAll("_", " ")).join(", ");
+  return [
+    plane !== "data" && element("span.soft", {}, `${plane} `),
+    element("b", {}, said),
+    unit && ` ${unit}`,
+    excluded && element("span.quiet", {}, ` excluded${why ? `: ${why}` : ""}`),
+  ];
 }

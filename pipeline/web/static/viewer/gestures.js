@@ -8,7 +8,7 @@ const CLICK = 5; // a pointer that has moved less has clicked [px]
  *
  * @param {Element} surface what is touched
  * @param {Scene} scene is changed
- * @param {Object} does `changed()` after a change, `clicked(across, down)`, `pointed(across, down)` or `pointed(null)`,
+ * @param {Object} does `changed()` after a change, `clicked(across, down, isTouch)`, `pointed(across, down)` or `pointed(null)`,
  *     `pressed(key)` for keys that are none of ours: true if it was used
  */
 export function listen(surface, scene, { changed, clicked, pointed, pressed }) {
@@ -54,11 +54,12 @@ export function listen(surface, scene, { changed, clicked, pointed, pressed }) {
   const up = (event) => {
     const was = pointers.delete(event.pointerId);
     if (!pointers.size) surface.classList.remove("grabbed");
-    if (was && event.type === "pointerup" && moved < CLICK && !pointers.size) clicked(...at(event));
+    if (was && event.type === "pointerup" && moved < CLICK && !pointers.size) clicked(...at(event), event.pointerType === "touch");
   };
   surface.addEventListener("pointerup", up);
   surface.addEventListener("pointercancel", up);
-  surface.addEventListener("pointerleave", () => pointed(null));
+  // What a finger has tapped stays said when the finger is gone.
+  surface.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && pointed(null));
 
   surface.addEventListener(
     "wheel",

@@ -1,6 +1,5 @@
 /** The outlines of sources over the picture. */
 
-const FACTOR = 3; // an outline is drawn at so many times the semi-axes: about where the light ends
 const SMALLEST = 5; // [px of the screen]
 const LABELS = 60; // numbers are shown when no more sources than this are in sight
 
@@ -41,13 +40,25 @@ export function drawSources(context, scene, sources, { chosen, hovered, colors }
   if (near.length <= LABELS && scene.zoom > scene.whole * 1.5) label(context, scene, sources, near, colors);
 }
 
+/** A cross at a position that was tapped: the finger hides what is said of it. */
+export function drawCross(context, scene, [x, y], colors) {
+  const [across, down] = scene.toScreen(x, y);
+  for (const [width, style] of [[4, "rgba(0, 0, 0, .6)"], [1.5, colors.chosen]]) {
+    context.lineWidth = width;
+    context.strokeStyle = style;
+    context.beginPath();
+    cross(context, across, down, 0);
+    context.stroke();
+  }
+}
+
 function radius(scene, sources, k) {
-  return Math.max(SMALLEST, FACTOR * (sources.a[k] ?? 0) * scene.zoom);
+  return Math.max(SMALLEST, (sources.a[k] ?? 0) * scene.zoom);
 }
 
 function outline(context, scene, sources, k, across, down) {
   const a = radius(scene, sources, k);
-  const b = Math.max(SMALLEST * 0.8, FACTOR * (sources.b[k] ?? sources.a[k] ?? 0) * scene.zoom);
+  const b = Math.max(SMALLEST * 0.8, (sources.b[k] ?? sources.a[k] ?? 0) * scene.zoom);
   const angle = (-(sources.theta[k] ?? 0) * Math.PI) / 180; // the screen's y goes down
   context.moveTo(across + a * Math.cos(angle), down + a * Math.sin(angle));
   context.ellipse(across, down, a, Math.min(a, b), angle, 0, 2 * Math.PI);

@@ -8,7 +8,8 @@ import { download } from "../parts/products.js";
 import { catalogue } from "./catalogue.js";
 import { controls, readout } from "./controls.js";
 import { listen } from "./gestures.js";
-import { drawSources, sourceAt } from "./overlay.js";
+import { drawCross, drawSources, sourceAt } from "./overlay.js";
+import { PixelAsker } from "./pixels.js";
 import { Scene } from "./scene.js";
 import { Tiles } from "./tiles.js";
 
@@ -63,6 +64,8 @@ function build(product, info, box, signal) {
   let chosen = null;
   let hovered = null;
   let asked = 0;
+  let pointer = null; // on the screen
+  let tapped = null; // in the image
 
   const tiles = new Tiles(product, info, {
     changed: redraw,
@@ -72,9 +75,11 @@ function build(product, info, box, signal) {
     })),
     signal,
   });
+  const pixels = new PixelAsker(product, { told: sayPixel, failed: (x, y, error) => sayPixel(x, y, null, error.message), signal });
   const bar = controls(info, {
     look(look) {
       tiles.setLook(look);
+      pixels.setPlane(look.plane);
       redraw();
     },
     zoom: (factor) => (scene.zoomBy(factor), redraw()),
@@ -96,6 +101,7 @@ function build(product, info, box, signal) {
     context.clearRect(0, 0, scene.across, scene.down);
     const complete = tiles.draw(context, scene, ratio);
     if (sources && shown) drawSources(context, scene, sources, { chosen, hovered, colors: colors() });
+    if (tapped) drawCross(context, scene, tapped, colors());
     bar.showZoom(scene.zoom);
     canvas.dataset.complete = complete;
   }
@@ -107,28 +113,50 @@ function build(product, info, box, signal) {
     redraw();
   }
 
+  /** Say what is at a position, and, where it is known, its pixel. */
+  function sayPixel(x, y, pixel, trouble) {
+    position.show(x, y, pixel, hovered === null ? null : sources.row[hovered] + 1, trouble);
+  }
+
+  /** Say what is at a point of the screen. */
+  function look(across, down) {
+    const [x, y] = scene.toImage(across, down).map((one) => Number(one.toFixed(scene.zoom < 8 ? 1 : 2)));
+    if (x >= -0.5 && y >= -0.5 && x < info.width - 0.5 && y < info.height - 0.5) {
+      if (pixels.ask(x, y)) sayPixel(x, y, null);
+      return true;
+    }
+    pixels.forget();
+    position.clear("outside the image");
+    return false;
+  }
+
+  function pointed(across, down) {
+    pointer = across === null ? null : [across, down];
+    const over = across === null || !sources || !shown ? null : sourceAt(scene, sources, across, down);
+    if (over !== hovered) {
+      hovered = over;
+      canvas.classList.toggle("pointing", over !== null);
+      redraw();
+    }
+    if (pointer) look(across, down);
+    else {
+      pixels.forget();
+      position.clear(HINT);
+    }
+  }
+
   listen(canvas, scene, {
-    changed: redraw,
-    clicked(across, down) {
+    changed() {
+      if (pointer) look(...pointer); // the picture has moved below it
+      redraw();
+    },
+    clicked(across, down, isTouch) {
       canvas.focus({ preventScroll: true });
       if (sources && shown) choose(sourceAt(scene, sources, across, down));
+      if (isTouch) tapped = look(across, down) ? scene.toImage(across, down) : null;
+      redraw();
     },
-    pointed(across, down) {
-      const over = across === null || !sources || !shown ? null : sourceAt(scene, sources, across, down);
-      if (over !== hovered) {
-        hovered = over;
-        canvas.classList.toggle("pointing", over !== null);
-        redraw();
-      }
-      if (across === null) {
-        position.clear(HINT);
-        return;
-      }
-      const [x, y] = scene.toImage(across, down);
-      const inside = x >= -0.5 && y >= -0.5 && x < info.width - 0.5 && y < info.height - 0.5;
-      if (inside) position.show(Number(x.toFixed(1)), Number(y.toFixed(1)), over === null ? "" : `source ${count(sources.row[over] + 1)}`);
-      else position.clear("outside the image");
-    },
+    pointed,
     pressed(key) {
       if (key === "s") bar.toggleSources();
       else if ((key === "n" || key === "p") && sources?.x.length) {
@@ -156,7 +184,7 @@ function build(product, info, box, signal) {
   addEventListener("themechange", redraw, { signal });
 
   position.clear(HINT);
-  fill(box, element("div.viewer", {}, bar.node, element("div.viewer-body", {}, element("div.picture-side", {}, frame, element("div.under", {}, position.node, element("span.soft", {}, about(info)))), beside)));
+  fill(box, element("div.viewer", {}, bar.node, position.node, element("div.viewer-body", {}, element("div.picture-side", {}, frame, element("div.under", {}, element("span.soft", {}, about(info)))), beside)));
   canvas.scene = scene; // for whoever drives the page by a program
   if (info.sources > 0) loadSources(product, beside, signal, (answer) => {
     sources = answer;

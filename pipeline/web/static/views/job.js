@@ -9,9 +9,9 @@ import { on } from "../core/live.js";
 import { empty, loader, throttled } from "../core/loading.js";
 import { go, link } from "../core/router.js";
 import { cardTable, lazily, provenanceList } from "../parts/documents.js";
-import { productTable } from "../parts/products.js";
+import { download, productTable } from "../parts/products.js";
 import { masterList } from "../parts/masters.js";
-import { facts, panel, panelWith, tabs } from "../parts/panel.js";
+import { facts, panel, panelWith, table, tabs } from "../parts/panel.js";
 import { ageOf, stateMark } from "../parts/state.js";
 import { attemptTable, timeline } from "../parts/timeline.js";
 import { viewer } from "../viewer/viewer.js";
@@ -39,15 +39,15 @@ export function job({ parts, query, signal }) {
     document.title = document.title.replace(/^[^·]*·/, `${detail.label} ·`);
     showHead(head, detail, load);
     showTrouble(trouble, detail);
-    fill(story, panel("What happened", built(detail) ?? timeline(detail), attemptTable(detail.attempts_made), notes(detail.notes)), detail.kind !== "masters" && measured(detail.facts));
+    fill(story, panel("What happened", built(detail) ?? (detail.pruned ? pruned() : timeline(detail)), attemptTable(detail.attempts_made), notes(detail.notes)), detail.kind !== "masters" && measured(detail.facts));
     fill(about, panel("About", aboutFacts(detail)));
     // Of what went well one wants to see the picture, of all else what happened.
     const first = detail.state === "done" && detail.products.length ? products : record;
     if (trouble.nextElementSibling !== first) trouble.after(first);
-    const now = JSON.stringify([detail.products, detail.has_log, detail.fingerprint, detail.state === "running"]);
+    const now = JSON.stringify([detail.products, detail.outdated, detail.has_log, detail.fingerprint, detail.state === "running"]);
     if (now !== shownProducts) {
       shownProducts = now;
-      fill(products, documents(detail, query.get("tab"), signal));
+      fill(products, documents(detail, query.get("tab"), signal), outdated(detail));
     }
   }, signal);
   const soon = throttled(load, 400, signal);
@@ -114,17 +114,32 @@ function showTrouble(place, detail) {
   }
   const open = place.querySelector("details")?.open ?? false;
   const still = OPEN.includes(detail.state);
+  const quiet = still || detail.state === "skipped";
   fill(
     place,
     element(
-      still ? "div.trouble.quiet" : "div.trouble",
-      { role: "alert" },
+      quiet ? "div.trouble.quiet" : "div.trouble",
+      { role: quiet ? "status" : "alert" },
       element("p", {}, detail.step && element("b", {}, `${detail.step}: `), text),
       still && element("p.soft", {}, "It is tried again", detail.not_before > 0 && detail.state === "queued" ? [" ", ageOf(detail.not_before)] : "", "."),
       detail.state === "failed" && element("p.soft", {}, `It was tried ${detail.attempts === 1 ? "once" : `${count(detail.attempts)} times`}, and waits for a person: look at the log and traceback, then retry or drop it.`),
       detail.traceback && element("details", { open }, element("summary", {}, "Traceback"), element("pre", { tabindex: "0" }, detail.traceback)),
     ),
   );
+}
+
+function pruned() {
+  return empty("Its attempts, log and times of steps were removed, so long after its end (queue: keep).");
+}
+
+/** Files of earlier runs that the newest one has not made again. */
+function outdated({ outdated: files }) {
+  if (!files.length) return null;
+  const made = (file) => ["made by ", element("a", { href: link("job", file.job) }, `job ${file.job}`), `; ${file.reason}`];
+  const rows = files.map((file) => [element("span.mono", { title: `in ${file.destination}` }, file.name), made(file), size(file.size), download(file)]);
+  const columns = [["File", "why"], ["Why", "why"], ["Size", "n"], ["", "n"]];
+  const words = element("p.soft", {}, "Earlier runs of this image have made them, the newest has not. ", element("code", {}, "etendue queue outdated CONFIG --remove"), " removes them.");
+  return panel(`Outdated files (${files.length})`, words, table(columns, rows, { caption: "Outdated files" }));
 }
 
 function notes(list) {
@@ -157,7 +172,7 @@ function aboutFacts(detail) {
 
 const FACTS = {
   seeing: ["Seeing", "arcsec"], fwhm: ["Width of stars (FWHM)", "px"], ellipticity: ["Ellipticity", ""], sky: ["Sky", "per px"], sky_noise: ["Noise of the sky", "per px"],
-  background: ["Background in the header", "per px"], zero_point: ["Zero point", "mag"], n_sources: ["Sources", ""], limiting_magnitude: ["Limiting magnitude", "mag"],
+  background: ["Median of the raw pixels", ""], zero_point: ["Zero point", "mag"], n_sources: ["Sources", ""], limiting_magnitude: ["Limiting magnitude", "mag"],
   airmass: ["Airmass", ""], observation_time: ["Observed", ""], image_type: ["Type", ""], binning: ["Binning", ""],
   telescope: ["Telescope", ""], temperature: ["Temperature", "°C"],
 };
@@ -192,7 +207,7 @@ function documents(detail, chosen, signal) {
     image && ["header", "Header", () => lazily(() => get(`/api/products/${image.id}/header`, { signal }), (answer) => cardTable(answer.cards))],
     detail.path && ["raw", "Raw header", () => lazily(() => get(`/api/jobs/${detail.id}/raw-header`, { signal }), (answer) => cardTable(answer.cards))],
     image && ["provenance", "Provenance", () => lazily(() => get(`/api/products/${image.id}/provenance`, { signal }), provenanceList)],
-    ["log", "Log", () => lazily(() => get(`/api/jobs/${detail.id}/log`, { signal }), logText)],
+    ["log", "Log", () => detail.pruned ? pruned() : lazily(() => get(`/api/jobs/${detail.id}/log`, { signal }), logText)],
     detail.chain_text && ["chain", "Chain as it was", () => element("pre", { tabindex: "0" }, pretty(detail.chain_text))],
     Object.keys(detail.payload).length && ["payload", "Work", () => element("pre", { tabindex: "0" }, JSON.stringify(detail.payload, null, 2))],
   ].filter(Boolean);

@@ -69,6 +69,7 @@ function oneNight(night, query, signal) {
   const content = element("div", {}, lacking, plots, panel("Calibration frames", groups), panel("Masters", masters));
   content.hidden = true;
   let shown = "";
+  let shownMasters = "";
 
   const load = loader(place, () => [`/api/nights/${encodeURIComponent(night)}`, {}], (answer) => {
     content.hidden = false;
@@ -77,7 +78,10 @@ function oneNight(night, query, signal) {
     const waiting = Object.entries(answer.lacking ?? {});
     fill(lacking, waiting.length > 0 && element("div.trouble.quiet", {}, waiting.map(([reason, n]) => element("p", {}, element("b", {}, plural(n, "science frame")), n === 1 ? " waits for " : " wait for ", reason.replace(/^waits? for /, "")))));
     fill(groups, answer.groups.length ? groupTable(answer.groups) : empty("No calibration frames came in."));
-    fill(masters, answer.masters.length ? masterList(answer.masters) : empty("No master was built from the frames of this night."));
+    const built = JSON.stringify(answer.masters);
+    // Nobody's button goes away while it is pressed.
+    if (built !== shownMasters) fill(masters, answer.masters.length ? masterList(answer.masters, load) : empty("No master was built from the frames of this night."));
+    shownMasters = built;
     const series = JSON.stringify(answer.series);
     if (series !== shown) fill(plots, qualityPlots(answer.series));
     shown = series;

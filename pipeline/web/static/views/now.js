@@ -128,6 +128,7 @@ function showWorkers(body, idle, answer) {
 
 function nothingToDo(answer) {
   if (answer.holding.length) return "No work is begun; the reason stands above.";
+  if (answer.held.length) return "No image is in work; what waits for a destination stands above.";
   if (answer.paused.some((one) => one.chain === null)) return "Everything is paused.";
   return `${plural(answer.worker_count, "worker")} ready; no image is in work.`;
 }
@@ -171,7 +172,7 @@ function lateJob(job) {
       element("a.file", { href: link("job", known.id) }, known.label),
       element("span.soft", {}, bad ? ageOf(known.finished || known.changed) : duration(known.seconds)),
       bad && element("p", {}, known.step && element("b", {}, `${known.step}: `), cause(known) || known.reason),
-      !bad && element("small.soft", {}, [known.object, known.filter].filter(Boolean).join(" · "), " ", ageOf(known.finished || known.changed)),
+      !bad && element("small.soft", {}, [known.object, known.filter].filter(Boolean).map((text) => `${text} · `), ageOf(known.finished || known.changed)),
       bad && smallButton("Retry", () => change("POST", `/api/jobs/${known.id}/retry`, {}, { done: `${known.label} is back in the queue.` })),
     );
   };
@@ -189,9 +190,16 @@ function sourceLine(source) {
       known.state === "ok"
         ? element("div", {}, known.count ? plural(known.count, "image") : "no image since the start", known.last ? ", the last " : "", known.last ? ageOf(known.last) : "")
         : element("div.bad", {}, sign("failed"), " ", known.message || known.state),
+      known.waiting > 0 && element("div.soft", {}, `${plural(known.waiting, "file is", "files are")} not complete yet`),
+      known.notes.length > 0 && element("ul.notes", {}, shortened(known.notes, 5).map((text) => element("li", {}, text.replace(`${known.where}/`, "")))),
     );
   node.update(source);
   return node;
+}
+
+/** The first of a list, and how many more there are. */
+function shortened(list, most) {
+  return list.length <= most ? list : [...list.slice(0, most), `and ${count(list.length - most)} more`];
 }
 
 function uploadButton(name) {
