@@ -37,7 +37,7 @@ def describe(settings: "Observatory", port: int | None = None) -> tuple[list[Lin
     lines : list of (str, str)
         A title and a sentence each.
     warnings : list of str
-        What is not in order at the moment. The daemon would wait for it.
+        What is not in order at the moment.
     """
     lines: list[Line] = []
     warnings: list[str] = []

@@ -1,5 +1,6 @@
 """`serve`, `reload`, `token`: the daemon itself."""
 
+import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -49,22 +50,39 @@ def serve(
     on a web page. SIGTERM or Ctrl-C lets running images be finished, a second one stops at once; whatever happens,
     the next start goes on exactly there. SIGHUP and `etendue reload` take over changed chains.
     """
+    from ...daemon.chains import know_modules_beside
     from ...daemon.configuration import load_observatory
 
     know_local_modules(str(config))
     settings = load_observatory(config)
+    know_modules_beside(settings.chains.values())
     if check:
         _check(settings, config, port)
         return
     from ...daemon.logs import logging_to
 
     with logging_to(settings.log):
-        code = _serve(settings, config, port)
+        code, is_hung = _serve(settings, config, port)
+    if is_hung:
+        os._exit(code)  # everything is written down; Python itself would wait for these threads
     if code:
         raise typer.Exit(code)
 
 
-def _serve(settings: "Observatory", config: Path, port: int | None) -> int:
+def _serve(settings: "Observatory", config: Path, port: int | None) -> tuple[int, bool]:
+    """Run the daemon; the exit code, and whether threads are left that wait for a disk."""
+    import logging
+
+    from ...daemon.threads import hung_threads
+
+    code = _run(settings, config, port)
+    if hung := hung_threads():
+        text = "%d threads wait for a disk or server that does not answer; nobody waits for them"
+        logging.getLogger(__name__).warning(text, len(hung))
+    return code, bool(hung)
+
+
+def _run(settings: "Observatory", config: Path, port: int | None) -> int:
     """Run the daemon; whatever ends it stands in the log."""
     import asyncio
     import logging
@@ -123,7 +141,8 @@ def _check(settings: "Observatory", config: Path, port: int | None) -> None:
         typer.echo(f"{plural(len(problems), 'problem')}: the daemon would not start", err=True)
         raise typer.Exit(2)
     if warnings:
-        out.print(f"{plural(len(warnings), 'thing')} to look at; the daemon would start, and wait for them")
+        waited = "the daemon waits for its sources, and for disks that it has used before"
+        out.print(f"{plural(len(warnings), 'thing')} to look at; {waited}")
         raise typer.Exit(1)
     out.print(f"All in order. Next: etendue serve {config}")
 
@@ -140,6 +159,7 @@ def reload(
 
     What is wrong is refused, with its lines, and what was valid before goes on; the page of the daemon says so, too.
     """
+    from ...daemon.chains import know_modules_beside
     from ...daemon.configuration import load_observatory, queue_url
     from ...daemon.queue import JobQueue
     from ...errors import ConfigError
@@ -149,6 +169,7 @@ def reload(
     limit = duration(timeout, "--timeout")
     know_local_modules(str(config))
     settings = load_observatory(config)
+    know_modules_beside(settings.chains.values())
     queue = JobQueue.open(queue_url(settings), create=False)
     try:
         awaited = _alive(queue, settings.queue.lease)

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .job import OPEN_STATES, Attempt, Job, JobKind, JobState, NewJob, Order, Piece, Product
+from .job import OPEN_STATES, Attempt, Job, JobKind, JobState, NewJob, Order, Piece, Product, is_pruned
 
 if TYPE_CHECKING:
     from .errors import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Found,
         LeaseWatch,
         NightCount,
+        OutdatedProduct,
         Pause,
         Record,
         Recovered,
@@ -50,6 +51,7 @@ __all__ = [
     "NewJob",
     "NightCount",
     "Order",
+    "OutdatedProduct",
     "Pause",
     "Piece",
     "Product",
@@ -63,6 +65,7 @@ __all__ = [
     "UnknownDaemon",
     "UnknownJob",
     "UnknownProduct",
+    "is_pruned",
 ]
 
 IMPORTED_WHEN_ASKED_FOR = {
@@ -72,8 +75,8 @@ IMPORTED_WHEN_ASKED_FOR = {
     ),
     ".queue": ("JobQueue",),
     ".records": (
-        "Added", "DaemonFacts", "DaemonRow", "Filter", "Found", "LeaseWatch", "NightCount", "Pause", "Record",
-        "Recovered", "Statistics", "StepTime",
+        "Added", "DaemonFacts", "DaemonRow", "Filter", "Found", "LeaseWatch", "NightCount", "OutdatedProduct", "Pause",
+        "Record", "Recovered", "Statistics", "StepTime",
     ),
 }  # fmt: skip
 """Settings need to know what a job is, and no database."""

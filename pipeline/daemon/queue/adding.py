@@ -40,7 +40,8 @@ class Adding(Database):
         """Add jobs. A key that is there already stands for the job that is there.
 
         An older job for another version of the same file (same path, chain and source) is skipped, unless it runs
-        already. A file that has become again what it once was gets a new job, although its key is known.
+        already. A file that has become again what it once was gets a new job, although its key is known; so does one
+        whose newest job was given up because it was another file at that moment.
 
         Returns
         -------
@@ -80,7 +81,7 @@ class Adding(Database):
             is_new = number in fresh and number not in seen
             seen.add(number)
             versions = inputs.get((row["source"], row["place"], row["chain"]), [])
-            if versions and number not in fresh and not _same_version(versions[-1], job):
+            if versions and number not in fresh and not _stands_for(versions[-1], job):
                 number, is_new = self._add_again(connection, job, row), True
                 inputs = self._inputs(connection, rows)
             added.append(Added(number, is_new))
@@ -93,7 +94,7 @@ class Adding(Database):
         places = sorted({row["place"] for row in rows if row["place"] is not None})
         if not places:
             return {}
-        columns = jobs.c["id", "source", "place", "chain", "size", "mtime_ns", "state", "manifest", "search"]
+        columns = jobs.c["id", "source", "place", "chain", "size", "mtime_ns", "state", "cause", "manifest", "search"]
         found: dict[Input, list[Any]] = {}
         for row in connection.execute(sql.select(*columns).where(jobs.c.place.in_(places)).order_by(jobs.c.id)):
             found.setdefault((row.source, row.place, row.chain), []).append(row)
@@ -122,6 +123,12 @@ class Adding(Database):
 def _ids(connection: Connection, keys: list[str]) -> dict[str, int]:
     query = sql.select(jobs.c.key, jobs.c.id).where(jobs.c.key.in_(keys))
     return {row.key: row.id for row in connection.execute(query)}
+
+
+def _stands_for(newest: Any, job: NewJob) -> bool:
+    """Whether the newest job of a file is one for this version of it, and was not given up as replaced."""
+    given_up = newest.state is JobState.SKIPPED and newest.cause == REPLACED
+    return _same_version(newest, job) and not given_up
 
 
 def _same_version(one: Any, other: Any) -> bool:

@@ -1,6 +1,6 @@
 """A job: one thing to be done, and everything that is known about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +25,9 @@ class JobState(StrEnum):
 
 OPEN_STATES = (JobState.WAITING, JobState.QUEUED, JobState.RUNNING)
 """States of jobs on which the daemon still works."""
+
+PRUNED_STATES = (JobState.DONE, JobState.SKIPPED, JobState.DROPPED)
+"""States of jobs whose details may be removed after some time. What has failed waits for a person."""
 
 
 class JobKind(StrEnum):
@@ -261,3 +264,16 @@ class Job:
     seconds: float
     timings: tuple[tuple[str, float, str], ...]
     notes: tuple[str, ...]
+
+
+def is_pruned(job: Job, made: Sequence[Attempt]) -> bool:
+    """Whether the details of a job have been removed, since it ended long ago.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    made : sequence of Attempt
+        Those of its attempts that are known.
+    """
+    return job.state in PRUNED_STATES and job.attempts > 0 and not made

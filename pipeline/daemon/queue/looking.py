@@ -2,21 +2,40 @@
 
 import statistics
 import time
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sql
 
+from .adding import REPLACED
 from .database import Database
 from .database.rows import SELECT_JOB, conditions, job_of
 from .database.tables import attempts, chains, jobs, products, settings
 from .errors import UnknownJob, UnknownProduct
-from .job import Attempt, Job, JobKind, JobState, Product
+from .job import Attempt, Job, JobState, Product
 from .records import Filter, Found, NightCount, Statistics, StepTime
 
 SAMPLE = 1000
 """The times of steps are those of so many jobs, the latest: more would take long, and say nothing else."""
 
 NUMBER = sql.func.count().label("number")
+
+ENDED = (JobState.DONE, JobState.SKIPPED, JobState.FAILED)
+
+NEWER = jobs.alias("newer")
+
+
+def _of_source(column: Any) -> Any:
+    """The source of a job, by which nothing is looked up: SQLite would rather go through all jobs of the source."""
+    return column.source.concat("")
+
+
+GIVEN_UP = sql.and_(
+    jobs.c.state == JobState.SKIPPED,
+    jobs.c.cause == REPLACED,
+    ~sql.exists().where(NEWER.c.place == jobs.c.place, NEWER.c.id > jobs.c.id, _of_source(NEWER.c) == jobs.c.source),
+)
+"""Jobs whose file was another one when it was to be read, which has no job yet."""
 
 IN_PLACE = sql.select(*products.c["id", "job", "destination", "name", "size"]).where(products.c.published == 1)
 
@@ -76,13 +95,29 @@ class Looking(Database):
             raise UnknownProduct(product_id)
         return Product(*row)
 
-    def outdated(self, job_id: int) -> list[Product]:
-        """Products that are in their places, of earlier jobs of the same input and chain."""
-        job = sql.select(*jobs.c["place", "chain"]).where(jobs.c.id == job_id).subquery()
-        earlier = sql.and_(jobs.c.place == job.c.place, jobs.c.chain == job.c.chain, jobs.c.id < job_id)
-        query = IN_PLACE.where(products.c.job.in_(sql.select(jobs.c.id).join(job, earlier))).order_by(*IN_ORDER)
+    def ended(self, source: str, within: float, *, first: bool = False) -> dict[Path, bool]:
+        """Files of a source whose jobs have ended of late, and of each whether it was replaced and has no newer job.
+
+        Parameters
+        ----------
+        source : str
+            Name of the source.
+        within : float
+            How long ago at most [s].
+        first : bool
+            After a start, since nobody has asked meanwhile: count from the last end that there was, and add all files
+            that were replaced and have no newer job.
+        """
+        column = jobs.c
+        ours = (_of_source(column) == source, column.path.is_not(None), column.state.in_(ENDED))
         with self.reading() as connection:
-            return [Product(*row) for row in connection.execute(query)]
+            latest = time.time()
+            if first:
+                latest = connection.execute(sql.select(sql.func.max(column.finished)).where(*ours)).scalar() or 0.0
+            lately = column.finished >= latest - within
+            wanted = sql.or_(lately, GIVEN_UP) if first else lately
+            rows = connection.execute(sql.select(column.path, GIVEN_UP).where(*ours, wanted).order_by(column.id))
+            return {path: bool(given_up) for path, given_up in rows}
 
     def chain_text(self, fingerprint: str) -> tuple[str, str]:
         """Name and text of a chain as jobs went through it; both empty if it is not known."""
@@ -177,13 +212,12 @@ class Looking(Database):
         by_instrument = sorted(found.values(), key=lambda one: one.instrument)
         return sorted(by_instrument, key=lambda one: one.night, reverse=True)
 
-    def jobs_of_night(self, night: str, instrument: str | None = None, *, kinds: tuple[JobKind, ...] = ()) -> list[Job]:
-        """All jobs of a night, in the order of their files' times."""
-        query = SELECT_JOB.where(*conditions(Filter(night=night, instrument=instrument)))
-        if kinds:
-            query = query.where(jobs.c.kind.in_(kinds))
+    def names(self, what: Literal["chain", "source"]) -> list[str]:
+        """Names of chains, or of sources, that any job has; all jobs are looked at."""
+        column = jobs.c[what]
+        query = sql.select(column).where(column != "").distinct().order_by(column)
         with self.reading() as connection:
-            return [job_of(row) for row in connection.execute(query.order_by(jobs.c.mtime_ns, jobs.c.id))]
+            return list(connection.execute(query).scalars())
 
     def version(self) -> str:
         """Changes whenever a job changes, or something is paused or resumed; it may also change without reason."""

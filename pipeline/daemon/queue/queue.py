@@ -2,11 +2,13 @@
 
 from .daemons import Daemons
 from .integrity import Integrity
+from .outdated import Outdated
 from .people import People
+from .pruning import Pruning
 from .working import Working
 
 
-class JobQueue(Daemons, Working, People, Integrity):
+class JobQueue(Daemons, Working, People, Integrity, Outdated, Pruning):
     """Jobs in a table of SQLite or PostgreSQL, which several daemons and people may use at once.
 
     Made by :meth:`JobQueue.open`. Every method is one transaction: it is durable when the method returns, or nothing

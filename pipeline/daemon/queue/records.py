@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .job import Job, JobKind, JobState
+from .job import Job, JobKind, JobState, Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,31 @@ class Found:
     jobs: list[Job]
     total: int
     next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutdatedProduct:
+    """A product that the newest run of its image has not made again.
+
+    Attributes
+    ----------
+    product : Product
+        With the job that has made it.
+    label : str
+        That job's input.
+    finished : float
+        When that job was done: its products were in their places before [s since 1970].
+    newest : int
+        The job that has done the image last.
+    reason : str
+        Why it is outdated.
+    """
+
+    product: Product
+    label: str
+    finished: float
+    newest: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

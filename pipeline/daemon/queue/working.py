@@ -161,19 +161,6 @@ class Working(Claiming):
             }
             connection.execute(CHANGE, {"job": job_id, "held": token, **values})
 
-    def withdraw_manifest(self, job_id: int, token: str) -> None:
-        """Forget the listed products of a job, which can't be put into their places: the job is to be done anew.
-
-        Raises
-        ------
-        LostLease
-            The job is not ours any more.
-        """
-        with self.writing() as connection:
-            self._ours(connection, job_id, token)
-            withdraw_names(connection, job_id)
-            connection.execute(CHANGE, {"job": job_id, "held": token, "manifest": (), "staging": ""})
-
     def note_chain(self, fingerprint: str, name: str, text: str) -> None:
         """Keep a chain, with all that was put into it, for those who ask how a job was done."""
         dialect = sqlite if self.is_sqlite else postgresql

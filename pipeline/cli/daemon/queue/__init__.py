@@ -4,6 +4,7 @@ import typer
 
 from .changing import drop, pause, requeue, resume, retry
 from .looking import check, export, list_, show
+from .outdated import outdated
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -18,7 +19,7 @@ def queue() -> None:
 
 
 app.command("list")(list_)
-for _command in (show, retry, drop, requeue, pause, resume, export, check):
+for _command in (show, retry, drop, requeue, pause, resume, outdated, export, check):
     app.command()(_command)
 
 __all__ = ["app"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ....daemon.logs import printable
-from ....daemon.queue.job import JobKind, JobState
+from ....daemon.queue.job import JobKind, JobState, is_pruned
 from ...terminal import print_table
 from .wording import STYLES, duration, moment, why
 
@@ -27,6 +27,8 @@ def print_card(
     _print_facts(out, job)
     _print_timings(out, job)
     _print_masters(out, job)
+    if is_pruned(job, attempts):
+        out.print("\nIts attempts, log and times of steps were removed, so long after its end (queue: keep)")
     _print_attempts(out, job, attempts)
     _print_products(out, products)
     for title, text in (("Traceback", job.traceback), ("Log", job.log if log else "")):

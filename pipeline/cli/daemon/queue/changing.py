@@ -45,7 +45,7 @@ def retry(
     """Try jobs again that have failed, or were dropped or skipped. A filter without --state means failed jobs."""
     given = _given(state, chain, source, night, kind, text, since)
     with open_queue(place) as queue:
-        wanted = selected(queue, jobs, given, verb="retry", states=RETRIED, yes=yes)
+        wanted = selected(queue, place, jobs, given, verb="retry", states=RETRIED, yes=yes)
         _finish(
             queue, wanted, queue.retry(wanted), "queued again", "only what failed, was dropped or skipped is retried"
         )
@@ -69,7 +69,7 @@ def drop(
     """
     given = _given(state, chain, source, night, kind, text, since)
     with open_queue(place) as queue:
-        wanted = selected(queue, jobs, given, verb="drop", states=DROPPED, yes=yes)
+        wanted = selected(queue, place, jobs, given, verb="drop", states=DROPPED, yes=yes)
         _finish(queue, wanted, queue.drop(wanted), "dropped", "only what failed or has not begun is dropped")
 
 
@@ -91,7 +91,7 @@ def requeue(
     """
     given = _given(state, chain, source, night, kind, text, since)
     with open_queue(place) as queue:
-        wanted = selected(queue, jobs, given, verb="requeue", states=REQUEUED, yes=yes)
+        wanted = selected(queue, place, jobs, given, verb="requeue", states=REQUEUED, yes=yes)
         made = queue.requeue(wanted)
         _finish(queue, wanted, len(made), "to be done again", "only what has come to an end is done again")
         if made:

@@ -20,6 +20,7 @@ from .selection import (
     StateOption,
     TextOption,
     make_filter,
+    say_unknown,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 PAGE = 500
 """Jobs that are asked for at once."""
+
+LONGEST_REASON = 300
+"""Characters of a reason in the list; `etendue queue show` has all of it."""
 
 
 def list_(
@@ -49,6 +53,8 @@ def list_(
     with open_queue(place) as queue:
         jobs, total = _found(queue, wanted, "oldest" if oldest else "newest", limit)
         facts = _facts(queue)
+        if not total:
+            say_unknown(queue, place, wanted)
     if as_json:
         from .wording import job_as_json
 
@@ -106,6 +112,7 @@ def _print_jobs(out: "Console", jobs: "list[Job]") -> None:
     table.add_column("age", justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
     for job in jobs:
+        reason = why(job)
         took = age(job.started) if job.state is State.RUNNING else duration(job.seconds) if job.seconds else "–"
         table.add_row(
             str(job.id),
@@ -115,7 +122,7 @@ def _print_jobs(out: "Console", jobs: "list[Job]") -> None:
             str(job.attempts),
             took,
             age(job.created),
-            printable(why(job)),
+            printable(reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 1]}…"),
         )
     print_table(out, table)
 
@@ -137,6 +144,10 @@ def _print_facts(out: "Console", facts: dict[str, Any], shown: int, total: int) 
         out.print(f"Daemon: {where}, last heard of {age(daemon['last_seen'])} ago{ended}", soft_wrap=True)
         for problem in (*daemon["status"].get("holding", ()), *daemon["status"].get("reload", {}).get("problems", ())):
             out.print(f"  {printable(problem)}", soft_wrap=True)
+        for hold in daemon["status"].get("held", ()):
+            name, reason, many = printable(hold["destination"]), printable(hold["reason"]), plural(hold["jobs"], "job")
+            waiting = f"{many} wait{'s' if hold['jobs'] == 1 else ''} for it"
+            out.print(f"  Held for {age(hold['since'])}: destination {name}: {reason}; {waiting}", soft_wrap=True)
     if not facts["daemons"]:
         out.print("No daemon is at work on this queue", soft_wrap=True)
 
@@ -203,6 +214,8 @@ def export(
 
     wanted = make_filter(state, chain, source, night, kind, text, since)
     with open_queue(place) as queue:
+        if not queue.search(wanted, limit=1).total:
+            say_unknown(queue, place, wanted)
         lines = _json_lines(queue, wanted)
         if output is None:
             for line in lines:

@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from ....daemon.queue import JobQueue
+    from ....daemon.settings import Observatory
 
 QueueArgument = Annotated[
     str,
@@ -49,7 +50,7 @@ def queue_address(place: str) -> str:
     """
     if "://" in place:
         return place
-    if _begins_as_database(Path(place)):
+    if begins_as_database(Path(place)):
         return f"sqlite:///{Path(place).resolve()}"
     from ....daemon.configuration import load_observatory, queue_url
 
@@ -58,14 +59,26 @@ def queue_address(place: str) -> str:
 
 def chains_of(place: str) -> Collection[str]:
     """Names of the chains of a configuration; none where only a database is named."""
-    if "://" in place or _begins_as_database(Path(place)):
-        return ()
+    settings = _configuration(place)
+    return () if settings is None else settings.chains
+
+
+def sources_of(place: str) -> Collection[str]:
+    """Names of the sources of a configuration; none where only a database is named."""
+    settings = _configuration(place)
+    return () if settings is None else [source.name for source in settings.sources if source.name]
+
+
+def _configuration(place: str) -> "Observatory | None":
+    if "://" in place or begins_as_database(Path(place)):
+        return None
     from ....daemon.configuration import load_observatory
 
-    return load_observatory(place).chains
+    return load_observatory(place)
 
 
-def _begins_as_database(path: Path) -> bool:
+def begins_as_database(path: Path) -> bool:
+    """Whether a file is a database of SQLite."""
     try:
         with path.open("rb") as file:
             return file.read(len(SQLITE)) == SQLITE

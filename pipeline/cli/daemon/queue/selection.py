@@ -1,5 +1,6 @@
 """Which jobs a command is about: some by their numbers, or all that pass a filter."""
 
+import re
 import sys
 import time
 from collections.abc import Collection
@@ -10,9 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...terminal import plural
+from .place import chains_of, sources_of
 
 if TYPE_CHECKING:
     from ....daemon.queue import Filter, JobQueue
+
+
+NIGHTS_TOLD = 5
+"""Nights that are named to somebody who has asked for one without jobs."""
 
 
 class State(StrEnum):
@@ -68,9 +74,13 @@ def make_filter(
     Raises
     ------
     ConfigError
-        ``--since`` is no time.
+        ``--since`` is no time, or ``--night`` no night.
     """
     from ....daemon.queue import Filter, JobKind, JobState
+    from ....errors import ConfigError
+
+    if night is not None and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", night):
+        raise ConfigError(f"--night: '{night}' is no night; write for example 2026-03-20")
 
     options = {
         "states": tuple(JobState(state) for state in states) or None,
@@ -106,8 +116,28 @@ def point_in_time(text: str) -> float:
     return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 
+def say_unknown(queue: "JobQueue", place: str, wanted: "Filter") -> None:
+    """Say which names of a filter that has found nothing belong to nothing at all."""
+    from ....config.problems import did_you_mean
+    from ....daemon.queue import Filter
+
+    def say(what: str, name: str, known: set[str]) -> None:
+        if name not in known:
+            typer.echo(f"There is no {what} '{name}'{did_you_mean(name, known)}", err=True)
+
+    if wanted.chain is not None:
+        say("chain", wanted.chain, {*queue.names("chain"), *chains_of(place)})
+    if wanted.source is not None:
+        say("source", wanted.source, {*queue.names("source"), *sources_of(place)})
+    if wanted.night is not None and not queue.search(Filter(night=wanted.night), limit=1).total:
+        latest = ", ".join(dict.fromkeys(one.night for one in queue.nights(NIGHTS_TOLD)))
+        there = f"the latest are {latest}" if latest else "no job has a night"
+        typer.echo(f"No job is of the night {wanted.night}; {there}", err=True)
+
+
 def selected(
     queue: "JobQueue",
+    place: str,
     jobs: list[int],
     given: dict[str, Any],
     *,
@@ -121,6 +151,8 @@ def selected(
     ----------
     queue : JobQueue
         Where they are.
+    place : str
+        How the queue was named.
     jobs : list of int
         Their numbers, if they are named.
     given : dict
@@ -152,16 +184,26 @@ def selected(
         raise ConfigError(f"{verb}: say which jobs: their numbers, or a filter such as --state failed --chain NAME")
     wanted = make_filter(**{**given, "states": given["states"] or states})
     count = queue.search(wanted, limit=1).total
-    if count and not yes:
-        _ask(f"{verb} {plural(count, 'job')}?", verb)
+    if not count:
+        say_unknown(queue, place, wanted)
+    elif not yes:
+        refusal = f"{verb}: a filter may be about many jobs; add --yes, or try it first with `queue list`"
+        ask(f"{verb} {plural(count, 'job')}?", refusal)
     return wanted
 
 
-def _ask(question: str, verb: str) -> None:
+def ask(question: str, refusal: str) -> None:
+    """Go on only if a person agrees.
+
+    Raises
+    ------
+    ConfigError
+        With the words of `refusal`: there is nobody to be asked.
+    """
     from ....errors import ConfigError
 
     if not _is_somebody_there():
-        raise ConfigError(f"{verb}: a filter may be about many jobs; add --yes, or try it first with `queue list`")
+        raise ConfigError(refusal)
     if not typer.confirm(question[:1].upper() + question[1:], err=True):
         typer.echo("Nothing was changed", err=True)
         raise typer.Exit(1)

@@ -34,7 +34,7 @@ def job_as_json(job: "Job", *, whole: bool = False) -> dict[str, Any]:
 def why(job: "Job") -> str:
     """What a person wants to know of a job besides its state: what it waits for, or why it failed."""
     if job.error and job.state not in (JobState.DONE, JobState.RUNNING):
-        first = job.error.splitlines()[0]
+        first = job.error.splitlines()[0].removeprefix(f"{job.path}: ")
         return f"{job.step}: {first}" if job.step else first
     if job.state is JobState.RUNNING:
         return ""

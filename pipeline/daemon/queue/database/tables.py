@@ -14,8 +14,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from ..job import JobKind, JobState, Piece
 from .paths import from_text, to_text
 
-SCHEMA = 1
-"""Version of the tables; it grows with each change of them."""
+SCHEMA = 2
+"""Version of the tables; it grows with each change of them, which :mod:`.migrations` makes in a queue that there is."""
 
 metadata = MetaData()
 
@@ -227,12 +227,13 @@ RUNNING = sql.text("state = 'running'")
 
 Index(
     "jobs_to_claim",
-    jobs.c.state, jobs.c.priority.desc(), jobs.c.rank, jobs.c.id,
+    jobs.c.state, jobs.c.destination, jobs.c.priority.desc(), jobs.c.rank, jobs.c.id,
     jobs.c.chain, jobs.c.source, jobs.c.not_before, jobs.c.memory, jobs.c.place,
     sqlite_where=QUEUED, postgresql_where=QUEUED,
 )  # fmt: skip
-"""The state in front, the same in every entry, makes SQLite prefer this index to that of states. The columns after `id`
-let a claim pass over jobs of paused chains without looking at their rows."""
+"""The state in front, the same in every entry, makes SQLite prefer this index to that of states. The
+destination comes before the order, so that a claim does not even pass over the jobs for one that is held. The columns
+after `id` let it pass over jobs of paused chains without looking at their rows."""
 
 Index("jobs_one_running", jobs.c.place, jobs.c.chain, unique=True, sqlite_where=RUNNING, postgresql_where=RUNNING)
 """Two jobs for one file and chain never run at the same time: their products have the same names."""

@@ -17,10 +17,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from ....errors import ConfigError
 from ..errors import NoQueueYet, QueueBusyError, QueueError, QueueStorageError
 from .engines import BUSY_TIMEOUT, check_server, make_engine, meaning
+from .migrations import migrate
 from .tables import SCHEMA, metadata, settings
 
 FIRST_OPENING = 4_517_032
-"""Number of the lock under which a PostgreSQL server lets one daemon at a time make the tables."""
+"""Number of the lock under which a PostgreSQL server lets one daemon at a time make the tables, or change them."""
 
 
 @dataclass(slots=True)
@@ -229,17 +230,10 @@ class Database:
             if not self.is_sqlite:
                 check_server(connection, self.where)
             version = self._version(connection)
-        if version is None:
-            if not create:
-                raise NoQueueYet(f"{self.where}: there is no queue here: the daemon makes it when it starts")
-            with self.writing() as connection:
-                if not self.is_sqlite:
-                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({FIRST_OPENING})")
-                version = self._version(connection)
-                if version is None:
-                    metadata.create_all(connection)
-                    connection.execute(settings.insert().values(key="schema", value=str(SCHEMA)))
-                    version = SCHEMA
+        if version is None and not create:
+            raise NoQueueYet(f"{self.where}: there is no queue here: the daemon makes it when it starts")
+        if version is None or version < SCHEMA:
+            version = self._bring_up_to_date()
         if version > SCHEMA:
             raise ConfigError(
                 f"{self.where}: the queue was made by a newer version of Etendue (its tables have version {version}, "
@@ -249,6 +243,21 @@ class Database:
         if self.is_sqlite:
             facts = Path(self.where).stat()
             self._file = facts.st_dev, facts.st_ino
+
+    def _bring_up_to_date(self) -> int:
+        """Make the tables, or change those of an earlier version, all at once; somebody else may have done it."""
+        with self.writing() as connection:
+            if not self.is_sqlite:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({FIRST_OPENING})")
+            version = self._version(connection)
+            if version is None:
+                metadata.create_all(connection)
+                connection.execute(settings.insert().values(key="schema", value=str(SCHEMA)))
+            elif version < SCHEMA:
+                migrate(connection, version, SCHEMA)
+                changed = sql.update(settings).where(settings.c.key == "schema").values(value=str(SCHEMA))
+                connection.execute(changed)
+            return max(version or 0, SCHEMA)
 
     def _made_mark(self) -> str:
         """The mark of this queue; made by whoever opens it first."""

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from dataclasses import replace
 
 import pytest
@@ -64,6 +65,32 @@ def test_filters_choose(command, config, jobs, options, expected):
     assert told["total"] == len(expected)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--chain", "quik"], "There is no chain 'quik', did you mean 'quick'?\n"),
+        (["--source", "incomming"], "There is no source 'incomming', did you mean 'incoming'?\n"),
+        (["--night", "2026-03-21"], "No job is of the night 2026-03-21; the latest are 2026-03-20\n"),
+        (["--chain", "quick", "--night", "2026-03-20"], ""),  # there are both, and no job is of both
+    ],
+)
+def test_a_name_that_nothing_has_is_told(command, config, jobs, add, options, said):
+    add("dated.fits", night="2026-03-20")
+
+    for name in ("list", "export", "drop"):
+        result = command("queue", name, config, *options)
+
+        assert (result.exit_code, result.stderr) == (0, said)
+    assert json.loads(command("queue", "list", config, "--json", *options).stdout)["total"] == 0
+
+
+def test_a_night_in_another_form_is_a_mistake(command, config, jobs):
+    result = command("queue", "list", config, "--night", "20260320")
+
+    assert result.exit_code == 2
+    assert result.stderr == "--night: '20260320' is no night; write for example 2026-03-20\n"
+
+
 def test_json_has_the_facts_and_no_secrets(command, config, jobs):
     told = json.loads(command("queue", "list", config, "--json").stdout)
 
@@ -107,6 +134,19 @@ def test_what_a_daemon_waits_for_is_shown(command, config, queue):
     queue.beat(name, {"holding": ["destination products: No space left on device"]})
 
     assert "  destination products: No space left on device\n" in command("queue", "list", config).stdout
+
+
+def test_what_is_held_is_shown_with_the_jobs_that_wait_for_it(command, config, queue):
+    name = queue.register(DaemonFacts.of_this_process())
+    since = time.time() - 600
+    held = {"destination": "products", "reason": "0.0 MB are free\x1b[2J", "since": since, "jobs": 3}
+    queue.beat(name, {"held": [held]})
+
+    shown = command("queue", "list", config).stdout
+
+    assert r"  Held for 10 min: destination products: 0.0 MB are free\x1b[2J; 3 jobs wait for it" in shown
+    facts = json.loads(command("queue", "list", config, "--json").stdout)
+    assert facts["daemons"][0]["status"]["held"] == [held]
 
 
 def test_the_queue_may_be_named_by_its_address_or_its_file(command, queue, jobs, tmp_path):
@@ -399,3 +439,16 @@ def test_a_point_in_time_may_be_a_date_in_utc():
 def test_what_is_no_time_is_refused():
     with pytest.raises(ConfigError, match="--since: 'yesterday' is no time"):
         point_in_time("yesterday")
+
+
+def test_a_reason_without_end_is_shortened_in_the_list_alone(command, config, queue, add, daemon):
+    number = add("long.fits")
+    (job,) = queue.claim(daemon, limit=1, fits=None)
+    queue.finish(job.id, job.token, JobState.FAILED, Record(step="read", error=f"{job.path}: no image {'x' * 1000}"))
+
+    listed = command("queue", "list", config).stdout
+    shown = command("queue", "show", config, number).stdout
+
+    assert listed.count("x") < 350
+    assert "read: no image" in listed  # its name stands beside it
+    assert "x" * 1000 in shown

@@ -100,6 +100,18 @@ def test_a_wrong_configuration_is_told_with_its_lines(command, config):
     assert re.search(r"observatory\.yaml:\d+:\d+: sources\.1: ", result.stderr)
 
 
+def test_a_module_beside_a_chain_is_found(command, config, tmp_path):
+    own = "from etendue.processors import Processor\n\nclass Own(Processor):\n    def process(self, image): pass\n"
+    (tmp_path / "chains").mkdir()
+    (tmp_path / "chains" / "beside_a_chain.py").write_text(own)
+    (tmp_path / "chains" / "own.yaml").write_text("steps:\n  - class: beside_a_chain.Own\n")
+    config.write_text(config.read_text().replace("photometry: photometry", "photometry: chains/own.yaml"))
+
+    result = command("serve", config, "--check")
+
+    assert result.exit_code == 0, result.output
+
+
 def test_a_wrong_chain_is_told_with_its_line(command, config, tmp_path):
     config.write_text(TWO_CHAINS)
     (tmp_path / "chain.yaml").write_text("steps:\n  - class: SubtractBackground\n    box: 3\n")

@@ -174,3 +174,16 @@ def test_five_thousand_files_at_once(queue, new_job):
 
 def test_nothing_is_added_of_nothing(queue):
     assert queue.add([]) == []
+
+
+def test_a_file_that_was_given_up_as_replaced_and_is_as_it_was_gets_a_new_job(queue, daemon, claimed, new_job):
+    job = claimed(1)
+    queue.finish(job.id, job.token, JobState.SKIPPED, Record(cause="replaced", error="the file was replaced"))
+
+    (again,) = queue.add([new_job(1)])
+    (once,) = queue.add([new_job(1)])
+
+    assert again.new
+    assert again.id != job.id
+    assert not once.new
+    assert len(queue.search(Filter()).jobs) == 2

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,13 @@ def test_filters(queue, daemon, new_job):
     assert found(since=time.time() + 60) == []
 
 
+def test_names_of_chains_and_sources_that_any_job_has(queue, new_job):
+    queue.add([new_job(1, chain="night", source="b"), new_job(2, chain="night", source="a"), new_job(3, chain="")])
+
+    assert queue.names("chain") == ["night"]
+    assert queue.names("source")[:2] == ["a", "b"]
+
+
 def test_pages_come_without_tracebacks(queue, claimed):
     job = claimed(1)
     queue.finish(job.id, job.token, JobState.FAILED, Record(traceback="long", log="longer"))
@@ -115,9 +123,6 @@ def test_nights_and_their_jobs(queue, new_job):
     assert nights[2].states == {JobState.WAITING: 1}
     assert nights[1].kinds == {JobKind.IMAGE: {JobState.QUEUED: 2}}
     assert [one.night for one in queue.nights(limit=1)] == ["2026-03-21"]
-    assert labels(queue.jobs_of_night("2026-03-20")) == [1, 2, 3]
-    assert labels(queue.jobs_of_night("2026-03-20", "a")) == [1, 3]
-    assert labels(queue.jobs_of_night("2026-03-20", kinds=(JobKind.FRAME,))) == [2]
 
 
 def test_whatever_changes_a_job_changes_the_version(queue, daemon, new_job):
@@ -202,3 +207,32 @@ def test_a_contradiction_in_the_tables_is_found(queue, claimed):
     assert any("no time at which it ended" in problem for problem in problems)
     with queue.writing() as connection:
         connection.execute(sql.text("UPDATE jobs SET manifest = '', finished = 1.0"))
+
+
+def test_files_whose_jobs_have_ended_of_late_and_those_that_are_owed_one(queue, daemon, new_job, monkeypatch):
+    now = time.time()
+
+    def end(number, ago, state, cause="", **given):
+        queue.add([new_job(number, **given)])
+        (job,) = queue.claim(daemon, limit=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: now - ago)
+            queue.finish(job.id, job.token, state, Record(cause=cause))
+
+    def path(number):
+        return Path(f"/night/{number:04d}.fits")
+
+    end(1, 5000, JobState.SKIPPED, "replaced")
+    end(2, 4000, JobState.SKIPPED, "replaced")
+    end(2, 3900, JobState.DONE, mtime_ns=7)
+    end(3, 100, JobState.DONE)
+    end(4, 50, JobState.FAILED)
+    end(5, 50, JobState.DONE, source="another")
+    end(6, 40, JobState.SKIPPED, "replaced")
+    queue.add([new_job(7)])
+
+    assert queue.ended("camera", 60) == {path(4): False, path(6): True}
+    assert queue.ended("camera", 20) == {}
+    # After a start: from the last end on, and whatever is owed.
+    assert queue.ended("camera", 20, first=True) == {path(1): True, path(4): False, path(6): True}
+    assert queue.ended("nobody", 60, first=True) == {}
