@@ -22,6 +22,12 @@ class BrokerProcess:
 
     name: str
     program: str
+    certificate: tuple[Path, Path] | None = None
+    """Certificate and key; connections are encrypted if there is one."""
+    authority: Path | None = None
+    """Certificate of who vouches for it, for those who publish."""
+    login: tuple[str, str] | None = None
+    """User and password; everybody is let in if there is none."""
 
     def __init__(self, folder: Path) -> None:
         found = shutil.which(self.program) or shutil.which(self.program, path=SBIN)
@@ -63,28 +69,38 @@ class Mosquitto(BrokerProcess):
     """An MQTT broker that keeps sessions on its disk."""
 
     program = "mosquitto"
-    users: str = ""
-    """File of users and passwords; everybody is let in if there is none."""
 
     @property
     def url(self) -> str:
-        """Its address."""
-        return f"mqtt://127.0.0.1:{self.port}"
+        """Its address, with the user."""
+        user = f"{self.login[0]}@" if self.login else ""
+        return f"{'mqtts' if self.certificate else 'mqtt'}://{user}127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
         import pwd
 
         lines = [
             f"listener {self.port} 127.0.0.1",
-            f"allow_anonymous {'false' if self.users else 'true'}",
+            f"allow_anonymous {'false' if self.login else 'true'}",
             "persistence true",
             f"persistence_location {self.folder}/",
             f"user {pwd.getpwuid(os.geteuid()).pw_name}",
-            *([f"password_file {self.users}"] if self.users else []),
         ]
+        if self.certificate is not None:
+            lines += [f"certfile {self.certificate[0]}", f"keyfile {self.certificate[1]}"]
+        if self.login is not None:
+            lines += [f"password_file {self._written_users(*self.login)}"]
         file = self.folder / "mosquitto.conf"
         file.write_text("\n".join(lines) + "\n")
         return [self._path, "-c", str(file)]
+
+    def _written_users(self, user: str, password: str) -> Path:
+        passwd = shutil.which("mosquitto_passwd")
+        if passwd is None:
+            lacking("mosquitto_passwd")
+        users = self.folder / "users"
+        subprocess.run([str(passwd), "-b", "-c", str(users), user, password], check=True, capture_output=True)
+        return users
 
     def publish(self, topic: str, payloads: Sequence[bytes | str], *, qos: int = 1) -> None:
         """Publish messages; returns when the broker has them."""
@@ -92,6 +108,10 @@ class Mosquitto(BrokerProcess):
         from paho.mqtt.enums import CallbackAPIVersion
 
         client = Client(CallbackAPIVersion.VERSION2)
+        if self.certificate is not None:
+            client.tls_set(ca_certs=str(self.authority))
+        if self.login is not None:
+            client.username_pw_set(*self.login)
         client.connect("127.0.0.1", self.port)
         client.loop_start()
         try:
@@ -109,11 +129,17 @@ class NatsServer(BrokerProcess):
 
     @property
     def url(self) -> str:
-        """Its address."""
-        return f"nats://127.0.0.1:{self.port}"
+        """Its address, with the user."""
+        user = f"{self.login[0]}@" if self.login else ""
+        return f"{'tls' if self.certificate else 'nats'}://{user}127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        return [self._path, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "store")]
+        words = [self._path, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "store")]
+        if self.certificate is not None:
+            words += ["--tls", "--tlscert", str(self.certificate[0]), "--tlskey", str(self.certificate[1])]
+        if self.login is not None:
+            words += ["--user", self.login[0], "--pass", self.login[1]]
+        return words
 
     def make_stream(self, name: str, subject: str) -> None:
         """Make a stream."""
@@ -140,9 +166,16 @@ class NatsServer(BrokerProcess):
 
     def _run(self, work: Any) -> Any:
         async def connected() -> Any:
+            import ssl
+
             import nats
 
-            client = await nats.connect(self.url)
+            options: dict[str, Any] = {}
+            if self.certificate is not None:
+                options["tls"] = ssl.create_default_context(cafile=self.authority)
+            if self.login is not None:
+                options |= {"user": self.login[0], "password": self.login[1]}
+            client = await nats.connect(self.url, **options)
             try:
                 return await work(client)
             finally:

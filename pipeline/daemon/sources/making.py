@@ -14,7 +14,7 @@ from ..work.calls import CallError
 from .inspect import Inspected
 from .interval import Busy, IntervalRunner
 from .messages import MessageReader, MqttRunner, NatsRunner
-from .source import Inspect, Known, SourceRunner
+from .source import Ended, Inspect, Known, SourceRunner
 from .upload import UploadRunner
 from .watch import WatchRunner
 from .watch.search import companions_in
@@ -70,11 +70,14 @@ def make_sources(
     async def known(source: str, paths: Sequence[Path]) -> Mapping[Path, tuple[int, int]]:
         return await queue.read(queue.queue.known, source, paths)
 
+    async def ended(source: str, within: float, first: bool) -> Mapping[Path, bool]:
+        return await queue.read(queue.queue.ended, source, within, first=first)
+
     async def busy(source: str) -> bool:
         open_runs = Filter(source=source, kind=JobKind.TICK, states=OPEN_STATES)
         return (await queue.read(queue.queue.search, open_runs, limit=1)).total > 0
 
-    tools = _Tools(known, busy, folders_of_ours(settings), _identity(settings))
+    tools = _Tools(known, ended, busy, folders_of_ours(settings), _identity(settings))
     return {
         str(source.name): _runner(source, settings, chains, tools, _looker(source, settings, chains, inspect))
         for source in settings.sources
@@ -86,6 +89,7 @@ class _Tools:
     """What all sources share."""
 
     known: Known
+    ended: Ended
     busy: Busy
     apart: Sequence[Path]
     identity: str
@@ -116,11 +120,12 @@ def _runner(
             return UploadRunner(source, folder=folder, known=tools.known, inspect=look)
         case IntervalSource():
             return IntervalRunner(source, busy=tools.busy)
-        case MqttSource():
-            reader = MessageReader(source, name=str(source.name), folder=folder, known=tools.known, inspect=look)
-            return MqttRunner(source, reader=reader, identity=tools.identity)
-        case NatsSource():
-            reader = MessageReader(source, name=str(source.name), folder=folder, known=tools.known, inspect=look)
+        case MqttSource() | NatsSource():
+            reader = MessageReader(
+                source, name=str(source.name), folder=folder, known=tools.known, ended=tools.ended, inspect=look
+            )
+            if isinstance(source, MqttSource):
+                return MqttRunner(source, reader=reader, identity=tools.identity)
             return NatsRunner(source, reader=reader)
     raise TypeError(f"{type(source).__name__} is no source that is known here")
 

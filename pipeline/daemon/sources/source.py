@@ -53,6 +53,9 @@ Hand = Callable[[list[Found]], Awaitable[Any]]
 Known = Callable[[str, Sequence[Path]], Awaitable[Mapping[Path, tuple[int, int]]]]
 """``await known(source, paths)``: the newest identity (size, mtime_ns) of those paths that have had a job."""
 
+Ended = Callable[[str, float, bool], Awaitable[Mapping[Path, bool]]]
+"""``await ended(source, within, first)``: see :meth:`etendue.pipeline.daemon.queue.JobQueue.ended`."""
+
 Inspect = Callable[[Sequence[Path]], Awaitable[list[Inspected]]]
 """Look at files, one answer for each; see :func:`etendue.pipeline.daemon.sources.inspect.inspect_files`."""
 

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import logging
 import re
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 20
 """Messages that are worked on at the same time."""
+
+LOOK_AGAIN = 2.0
+"""Whether files were replaced after their messages is looked up so often [s]."""
 
 TRY_AGAIN = (1.0, 30.0)
 """First and longest wait after an error [s]."""
@@ -90,6 +94,19 @@ def password_of(path: Path | None) -> str | None:
         raise ConfigError(f"password_file {path} cannot be read: {error.strerror or error}") from None
 
 
+def why_not_secure(error: BaseException) -> str:
+    """Why there is no encrypted connection, in a sentence; empty if the error is about something else."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return (
+                f"the certificate of the broker is refused: {error.verify_message.rstrip('.')}; it must be made out to "
+                "the name in the address, by an authority that this system trusts (docs: Running it, Brokers with TLS)"
+            )
+        case ssl.SSLError():
+            return f"there is no encrypted connection to the broker: {error.reason or error}; does it speak TLS there?"
+    return ""
+
+
 def stable_name(name: str, *distinct: str) -> str:
     """What a source is called to a broker: the same after a restart, and nobody else's."""
     digest = hashlib.sha256("\n".join((name, *distinct)).encode()).hexdigest()[:10]
@@ -116,6 +133,24 @@ async def deliver(reader: MessageReader, payload: bytes, topic: str, hand: Hand,
         state.count += 1
         state.last = time.time()
         return
+
+
+async def look_after(reader: MessageReader, hand: Hand, state: SourceState) -> None:
+    """Take newer versions of files that were replaced after their messages, for ever."""
+    wait = LOOK_AGAIN
+    while True:
+        await asyncio.sleep(wait)
+        try:
+            count = await reader.look_again(hand)
+        except Exception as error:  # noqa: BLE001 - the queue, or the clerk, may work again later
+            wait = min(2 * wait, TRY_AGAIN[1])
+            text = "source %s: whether files were replaced is not known: %s: %s; trying again in %g s"
+            log.warning(text, reader.name, type(error).__name__, error, wait)
+            continue
+        wait = LOOK_AGAIN
+        if count:
+            state.count += count
+            state.last = time.time()
 
 
 async def keep_trying(name: str, state: SourceState, work: Callable[[], Awaitable[None]]) -> None:

@@ -10,7 +10,9 @@ OASIS, MQTT version 5.0, 2019: sections 3.1.2.4 (clean start), 3.1.2.11 (session
 """
 
 import asyncio
+import contextlib
 import logging
+import sys
 import time
 from concurrent.futures import TimeoutError as StillWaiting
 from typing import Any
@@ -18,7 +20,17 @@ from typing import Any
 from ....errors import ConfigError
 from ...settings import MqttSource
 from ..source import Hand, SourceState
-from .broker import AT_ONCE, Broker, cancel_all, deliver, keep_trying, password_of, stable_name
+from .broker import (
+    AT_ONCE,
+    Broker,
+    cancel_all,
+    deliver,
+    keep_trying,
+    look_after,
+    password_of,
+    stable_name,
+    why_not_secure,
+)
 from .reader import LARGEST_MESSAGE, MessageReader
 
 log = logging.getLogger(__name__)
@@ -73,13 +85,15 @@ class MqttRunner:
         self._connection = 0
         self._queue: asyncio.Queue[Message] = asyncio.Queue(maxsize=AT_ONCE)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._refused = False
+        self._refused = ""
+        self._is_refused = asyncio.Event()
         self._connected_at = 0.0
 
     async def run(self, hand: Hand) -> None:
         """Listen until cancelled."""
         self._loop = asyncio.get_running_loop()
         workers = {asyncio.create_task(self._work(hand)) for _ in range(AT_ONCE)}
+        workers.add(asyncio.create_task(look_after(self._reader, hand, self.state)))
         try:
             await keep_trying(self.name, self.state, lambda: self._serve(hand))
         finally:
@@ -94,8 +108,16 @@ class MqttRunner:
             await asyncio.to_thread(client.loop_stop)
 
     async def _serve(self, hand: Hand) -> None:
-        """One client, which makes a new connection by itself whenever one breaks."""
+        """One client, which makes a new connection by itself whenever one breaks.
+
+        Raises
+        ------
+        ConfigError
+            The broker refuses us, or we refuse its certificate. The next client asks for the password anew.
+        """
         self.state.count += await self._reader.sweep(hand)
+        self._refused = ""
+        self._is_refused.clear()
         self._client = await asyncio.to_thread(self._made)
         try:
             self._client.connect_async(
@@ -108,7 +130,9 @@ class MqttRunner:
             self._client.loop_start()
             self._connected_at = time.monotonic()
             while time.monotonic() - self._connected_at < TOO_LONG:
-                await asyncio.sleep(WATCH_EVERY)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._is_refused.wait(), WATCH_EVERY)
+                    raise ConfigError(self._refused)
                 if self._client.is_connected():
                     self._connected_at = time.monotonic()
         finally:
@@ -130,7 +154,7 @@ class MqttRunner:
             client.tls_set()
         client.reconnect_delay_set(1, 30)
         client.on_connect = self._on_connect
-        client.on_connect_fail = lambda *_: self._tell("holding", "the broker cannot be reached")
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -139,12 +163,24 @@ class MqttRunner:
     # --- in paho's thread ------------------------------------------------------------------------------------------
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        self._refused = reason.is_failure
-        if self._refused:
-            self._tell("failed", f"the broker refuses the connection: {reason}")
+        if reason.is_failure:
+            self._refuse(f"the broker refuses the connection: {reason}")
             return
         self._connection += 1
         client.subscribe(self._settings.topic, qos=1)
+
+    def _on_connect_fail(self, client: Any, userdata: Any) -> None:
+        error = sys.exception()  # paho calls this while it handles the error, and says nothing of it
+        if error is not None and (why := why_not_secure(error)):
+            self._refuse(why)
+        else:
+            why = getattr(error, "strerror", None) or error
+            self._tell("holding", "the broker cannot be reached" + (f": {why}" if why else ""))
+
+    def _refuse(self, why: str) -> None:
+        assert self._loop is not None
+        self._refused = why
+        self._loop.call_soon_threadsafe(self._is_refused.set)
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if self._client is not None and not self._refused:

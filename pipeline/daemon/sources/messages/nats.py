@@ -16,7 +16,17 @@ from typing import Any
 from ....errors import ConfigError
 from ...settings import NatsSource
 from ..source import Hand, SourceState
-from .broker import AT_ONCE, Broker, cancel_all, deliver, keep_trying, password_of, stable_name
+from .broker import (
+    AT_ONCE,
+    Broker,
+    cancel_all,
+    deliver,
+    keep_trying,
+    look_after,
+    password_of,
+    stable_name,
+    why_not_secure,
+)
 from .reader import MessageReader
 
 log = logging.getLogger(__name__)
@@ -62,12 +72,16 @@ class NatsRunner:
         self._reader = reader
         self._group = stable_name(self.name, settings.subject)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refused = ""
+        self._is_refused = asyncio.Event()
 
     async def run(self, hand: Hand) -> None:
         """Listen until cancelled."""
+        watching = asyncio.create_task(look_after(self._reader, hand, self.state))
         try:
             await keep_trying(self.name, self.state, lambda: self._serve(hand))
         finally:
+            await cancel_all({watching})
             await self.close()
 
     async def close(self) -> None:
@@ -75,21 +89,33 @@ class NatsRunner:
         await cancel_all(self._tasks)
 
     async def _serve(self, hand: Hand) -> None:
-        """One connection, which the library makes anew whenever it breaks."""
+        """One connection, which the library makes anew whenever it breaks.
+
+        Raises
+        ------
+        ConfigError
+            The server refuses us, or we refuse its certificate. The next connection asks for the password anew.
+        """
         self.state.count += await self._reader.sweep(hand)
+        self._refused = ""
+        self._is_refused.clear()
         client = await self._connected()
+        listen = self._listen if self._settings.stream is None else self._take_from_stream
+        work = asyncio.create_task(listen(client, hand))
+        refused = asyncio.create_task(self._is_refused.wait())
         try:
-            if self._settings.stream is not None:
-                await self._take_from_stream(client, hand)
-            else:
-                await self._listen(client, hand)
+            await asyncio.wait({work, refused}, return_when=asyncio.FIRST_COMPLETED)
+            if self._refused:
+                raise ConfigError(self._refused)
+            await work
         finally:
-            with contextlib.suppress(Exception):  # it may be broken already
-                await asyncio.wait_for(client.close(), 5.0)
+            work.cancel()
+            refused.cancel()
+            await asyncio.gather(work, refused, return_exceptions=True)
+            await _closed(client)
 
     async def _connected(self) -> Any:
-        from nats.aio.client import Client
-        from nats.errors import NoServersError, SlowConsumerError
+        from nats.errors import Error, NoServersError, SlowConsumerError
 
         async def lost() -> None:
             self.state.holds("the connection to the server is lost")
@@ -98,6 +124,11 @@ class NatsRunner:
             self.state.is_well()
 
         async def wrong(error: Exception) -> None:
+            if why := why_refused(error):  # it is said by whoever tries again
+                self._refused = why
+                self._is_refused.set()
+            if self._refused:
+                return
             log.warning("source %s: %s: %s", self.name, type(error).__name__, error)
             if isinstance(error, SlowConsumerError):
                 self.state.notes = ("messages came faster than they could be taken, and some were lost; use a stream",)
@@ -106,7 +137,7 @@ class NatsRunner:
         if self.broker.user is not None:
             password = await asyncio.to_thread(password_of, self._settings.password_file)
             options = {"user": self.broker.user, "password": password or ""}
-        client = Client()
+        client = _client(secure=self.broker.secure)
         try:
             # Without retries at first: a wrong password is to be seen.
             await client.connect(
@@ -115,6 +146,7 @@ class NatsRunner:
                 error_cb=wrong,
                 disconnected_cb=lost,
                 reconnected_cb=back,
+                allow_reconnect=False,
                 max_reconnect_attempts=1,
                 reconnect_time_wait=1,
                 connect_timeout=5,
@@ -122,7 +154,12 @@ class NatsRunner:
             )
         except NoServersError as error:
             raise ConnectionError(f"the server {self.broker.address} cannot be reached") from error
-        client.options["max_reconnect_attempts"] = -1
+        except (OSError, Error, TimeoutError) as error:
+            await _closed(client)
+            if why := why_refused(error):
+                raise ConfigError(why) from error
+            raise ConnectionError(f"the server {self.broker.address} does not answer as one of NATS does") from error
+        client.options |= {"allow_reconnect": True, "max_reconnect_attempts": -1}
         return client
 
     async def _listen(self, client: Any, hand: Hand) -> None:
@@ -181,6 +218,39 @@ class NatsRunner:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("source %s: %s: %s; the message comes again", self.name, type(error).__name__, error)
+
+
+def why_refused(error: Exception) -> str:
+    """Why server or client refuse each other, in a sentence; empty if the error is about something else."""
+    from nats.errors import Error, SecureConnWantedError
+
+    if isinstance(error, SecureConnWantedError):
+        return "the server does not encrypt the connection, which tls:// asks for; no password was sent to it"
+    if isinstance(error, Error) and "authorization" in str(error).lower():
+        return "the server refuses the connection: user or password are wrong"
+    return why_not_secure(error)
+
+
+def _client(*, secure: bool) -> Any:
+    """A client; one that is to be secure says nothing to a server that does not encrypt.
+
+    The library would go on in plain text, password included, whatever the address says.
+    """
+    from nats.aio.client import Client
+    from nats.errors import SecureConnWantedError
+
+    class WaryClient(Client):
+        async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+            if secure and initial_connection and not info.get("tls_required"):
+                raise SecureConnWantedError
+            await super()._process_info(info, initial_connection)
+
+    return WaryClient()
+
+
+async def _closed(client: Any) -> None:
+    with contextlib.suppress(Exception):  # it may be broken already
+        await asyncio.wait_for(client.close(), 1.0)
 
 
 async def _tell_still_at_it(message: Any) -> None:

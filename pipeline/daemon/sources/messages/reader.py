@@ -18,7 +18,7 @@ from ....web.service import Refused
 from ...settings import MqttSource, NatsSource
 from ..incoming import split_name, store
 from ..inspect import Inspected, spelled
-from ..source import Found, Hand, Inspect, Known
+from ..source import Ended, Found, Hand, Inspect, Known
 from ..stranded import hand_over_stranded
 from .addresses import beginnings, is_address, place_below
 
@@ -31,7 +31,10 @@ SHOWN = 200
 """Characters of a message that are shown."""
 
 PATIENCE = 60.0
-"""How long a message may be ahead of its file [s]."""
+"""How long a message may be ahead of its file [s]; so long after its job has ended, a file is still looked at."""
+
+MOST_AT_ONCE = 50
+"""Files that are looked at together."""
 
 LONGEST_TRY = 600.0
 """After this time, what may work later is given up [s]."""
@@ -53,6 +56,8 @@ class MessageReader:
         Where downloads go.
     known : callable
         Asks the queue which files have had a job.
+    ended : callable
+        Asks the queue which files have had a job that ended of late.
     inspect : callable
         Looks at files, in another process.
 
@@ -63,11 +68,21 @@ class MessageReader:
     """
 
     def __init__(
-        self, settings: MqttSource | NatsSource, *, name: str, folder: Path, known: Known, inspect: Inspect
+        self,
+        settings: MqttSource | NatsSource,
+        *,
+        name: str,
+        folder: Path,
+        known: Known,
+        ended: Ended,
+        inspect: Inspect,
     ) -> None:
         self._settings = settings
         self._known = known
+        self._ended = ended
         self._swept = False
+        self._asked = False
+        self._owed: set[Path] = set()
         self.name = name
         self._folder = folder
         self._inspect = inspect
@@ -102,6 +117,9 @@ class MessageReader:
                 looked = await self._ready(lambda: place_below(text, self._settings.roots))
         except (ImageError, TransientError, Refused) as error:
             return Found(source=self.name, origin=origin, problem=f"message: {error}")
+        return self._as_found(looked, origin)
+
+    def _as_found(self, looked: Inspected, origin: str) -> Found:
         return Found(
             source=self.name,
             path=looked.path,
@@ -111,6 +129,41 @@ class MessageReader:
             problem=looked.why if looked.hostile or looked.whole is False else "",
             facts=looked.facts,
         )
+
+    async def look_again(self, hand: Hand) -> int:
+        """Hand over newer versions of files that were replaced after their message; their number is returned.
+
+        What was replaced before it was read has a job that was given up, and is owed one however long that takes.
+        What was replaced shortly after its job had ended is noticed, too.
+        """
+        ended = await self._ended(self.name, PATIENCE, not self._asked)
+        self._asked = True
+        self._owed |= {path for path, was_replaced in ended.items() if was_replaced}
+        paths = [*{*ended, *self._owed}]
+        there = await asyncio.to_thread(_identities, paths)
+        known = await self._known(self.name, paths)
+        newer = [path for path, identity in there.items() if path in self._owed or known.get(path) != identity]
+        looked = await asyncio.gather(*(self._newer(path) for path in newer[:MOST_AT_ONCE]))
+        found = [one for one in looked if one is not None]
+        if found:
+            await hand(found)
+            self._owed -= {one.path for one in found if one.path is not None}
+        return len(found)
+
+    async def _newer(self, path: Path) -> Found | None:
+        """The file when it is complete; None if it has gone, which says nothing."""
+        try:
+            return self._as_found(await self._ready(lambda: self._still_allowed(path)), "replaced after its message")
+        except ImageError as error:
+            log.info("source %s: %s is not taken anew: %s", self.name, spelled(str(path)), error)
+            return None
+
+    def _still_allowed(self, path: Path) -> Path:
+        if path.parent == self._folder:
+            return path
+        if place_below(str(path), self._settings.roots) != path:
+            raise ImageError("it leads somewhere else than before")
+        return path
 
     def _text(self, payload: bytes) -> str:
         """The path or address in a message: the value of a key of JSON, or all of it."""
@@ -173,6 +226,18 @@ class MessageReader:
                 raise ImageError(f"there is no file {spelled(str(path))}")
             await asyncio.sleep(wait)
             wait = min(2 * wait, 2.0)
+
+
+def _identities(paths: list[Path]) -> dict[Path, tuple[int, int]]:
+    """Size [byte] and time of change [ns] of those files that are there."""
+    found = {}
+    for path in paths:
+        try:
+            facts = path.stat()
+        except OSError:  # nothing is concluded from the absence of a file
+            continue
+        found[path] = facts.st_size, facts.st_mtime_ns
+    return found
 
 
 def name_for(url: str, last: str, head: bytes) -> str:

@@ -42,12 +42,15 @@ class Candidate:
         When to look at it [s, monotonic].
     wait : float
         From the next look until the one after it [s].
+    why : str
+        What it lacks, when that has been so for a while.
     """
 
     identity: Identity
     since: float
     next_look: float
     wait: float = LOOK_AGAIN[0]
+    why: str = ""
 
     def postpone(self, now: float, longest: float) -> None:
         """Look at it again later, and still later after that."""

@@ -8,6 +8,7 @@ Nothing is ever concluded from the absence of a file.
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import math
 import time
@@ -16,11 +17,11 @@ from pathlib import Path
 
 from .....images.io.fits.layout import CompanionFile
 from ...settings import WatchSource
-from ..inspect import Inspected
+from ..inspect import Inspected, spelled
 from ..source import Found, Hand, Inspect, Known, SourceState
 from .candidates import LOOK_AGAIN, LOOK_ANYWAY, QUICK, Candidate, problem_of
 from .events import FolderEvents
-from .search import Identity, Seen, Selection, common, different, look_at, search
+from .search import MOST_NOTES, Identity, Seen, Selection, common, different, look_at, search
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class WatchRunner:
         self._events: FolderEvents | None = None
         self._place: tuple[int, int] | None = None
         self._notes: dict[str, None] = {}
+        self._stuck: list[str] = []
         self._deaf = ""
         self._trouble = 0.0
 
@@ -138,8 +140,9 @@ class WatchRunner:
             await self._follow_hints()
         await self._look(hand)
         # With a hundred thousand candidates this takes longer than the event loop has time for.
-        self._next_look = await asyncio.to_thread(self._find_next_look)
+        self._next_look, self._stuck = await asyncio.to_thread(self._look_ahead)
         self.state.waiting = len(self._candidates)
+        self.state.notes = (*self._notes, *([self._deaf] if self._deaf else []), *self._stuck)
 
     @property
     def _time_of_search(self) -> float:
@@ -154,8 +157,11 @@ class WatchRunner:
                 await asyncio.sleep(TOGETHER)
         self._wake.clear()
 
-    def _find_next_look(self) -> float:
-        return min((one.next_look for one in self._candidates.values()), default=math.inf)
+    def _look_ahead(self) -> tuple[float, list[str]]:
+        """When to look at the next candidate, and what those lack that do not become complete."""
+        next_look = min((one.next_look for one in self._candidates.values()), default=math.inf)
+        stuck = (f"{spelled(path)}: {one.why}" for path, one in self._candidates.items() if one.why)
+        return next_look, list(itertools.islice(stuck, MOST_NOTES))
 
     async def _search(self) -> None:
         """The folder as it is now."""
@@ -250,11 +256,13 @@ class WatchRunner:
             del self._candidates[str(shown.path)]
             return None
         if shown.identity != candidate.identity:
-            candidate.identity, candidate.since = shown.identity, now
+            candidate.identity, candidate.since, candidate.why = shown.identity, now, ""
             candidate.postpone(now, LOOK_AGAIN[1])
             return None
         problem = problem_of(shown, now - candidate.since, self._settings.settle)
         if problem is None:
+            is_stuck = shown.whole is False and now - candidate.since >= LOOK_ANYWAY
+            candidate.why = shown.why if is_stuck else ""
             candidate.postpone(now, LOOK_ANYWAY if shown.whole is False else LOOK_AGAIN[1])
             return None
         return Found(
@@ -292,7 +300,6 @@ class WatchRunner:
         for note in seen.notes.keys() - self._notes.keys():
             log.warning("source %s: %s", self.name, note)
         self._notes = seen.notes
-        self.state.notes = (*seen.notes, *([self._deaf] if self._deaf else []))
 
     async def _listen_anew(self) -> None:
         await self.close()

@@ -59,6 +59,7 @@ class Desk:
         self._newest: dict[tuple[str, Path], tuple[int, int]] = {}
         self.batches: list[int] = []
         self.inspections = 0
+        self.given_up: set[Path] = set()
         self.broken: Exception | None = None
         """Raised instead of taking anything."""
 
@@ -72,6 +73,10 @@ class Desk:
 
     async def known(self, source: str, paths: Sequence[Path]) -> dict[Path, tuple[int, int]]:
         return {path: self._newest[source, path] for path in paths if (source, path) in self._newest}
+
+    async def ended(self, source: str, within: float, first: bool) -> dict[Path, bool]:
+        """Every job has just ended; those in `given_up` since their file was replaced."""
+        return {path: path in self.given_up for of, path in self._newest if of == source}
 
     async def look(self, paths: Sequence[Path]) -> list[Inspected]:
         """As the clerk does, by way of JSON."""

@@ -51,7 +51,9 @@ def mqtt(tmp_path, desk, archive):
 
     def make(url, **settings):
         source = MqttSource(mqtt=url, topic="images/#", name="m", chain="c", **{"roots": (archive,), **settings})
-        read = MessageReader(source, name="m", folder=tmp_path / "in", known=desk.known, inspect=desk.look)
+        read = MessageReader(
+            source, name="m", folder=tmp_path / "in", known=desk.known, ended=desk.ended, inspect=desk.look
+        )
         return MqttRunner(source, reader=read, identity=str(tmp_path))
 
     return make
@@ -63,7 +65,9 @@ def nats(tmp_path, desk, archive):
 
     def make(url, **settings):
         source = NatsSource(nats=url, subject="images.*", name="n", chain="c", **{"roots": (archive,), **settings})
-        read = MessageReader(source, name="n", folder=tmp_path / "in", known=desk.known, inspect=desk.look)
+        read = MessageReader(
+            source, name="n", folder=tmp_path / "in", known=desk.known, ended=desk.ended, inspect=desk.look
+        )
         return NatsRunner(source, reader=read)
 
     return make
@@ -82,7 +86,9 @@ def read(tmp_path, desk, archive):
 
     def one(payload, **settings):
         source = MqttSource(mqtt="mqtt://x", topic="t", chain="c", **{"roots": (archive,), **settings})
-        made = MessageReader(source, name="m", folder=tmp_path / "in", known=desk.known, inspect=desk.look)
+        made = MessageReader(
+            source, name="m", folder=tmp_path / "in", known=desk.known, ended=desk.ended, inspect=desk.look
+        )
         return asyncio.run(made.found(payload, "t"))
 
     return one
@@ -216,6 +222,66 @@ def test_a_slow_download_does_not_last_for_ever(read, web_server, make_fits, sho
     assert found.problem != ""
 
 
+# --- files that are replaced after their message -------------------------------------------------------------------
+
+
+@pytest.fixture
+def replaced(tmp_path, desk, archive, put):
+    """``replaced()``: a source has handed over `a.fits`; what it finds when it looks again."""
+    source = MqttSource(mqtt="mqtt://x", topic="t", chain="c", roots=(archive,))
+    reads = MessageReader(
+        source, name="m", folder=tmp_path / "in", known=desk.known, ended=desk.ended, inspect=desk.look
+    )
+    put(archive / "a.fits")
+    asyncio.run(desk.hand([asyncio.run(reads.found(b"a.fits", "t"))]))
+
+    def look_again():
+        before = len(desk.found)
+        asyncio.run(reads.look_again(desk.hand))
+        return desk.found[before:]
+
+    return look_again
+
+
+def test_a_file_that_is_replaced_after_its_message_is_found_once(replaced, archive, put, make_fits):
+    assert replaced() == []
+    put(archive / "a.fits", make_fits(2.0, OBJECT="M33"))
+
+    (found,) = replaced()
+
+    assert (found.path, found.problem) == (archive / "a.fits", "")
+    assert found.mtime_ns == (archive / "a.fits").stat().st_mtime_ns
+    assert found.facts["object_name"] == "M33"
+    assert replaced() == []
+
+
+def test_a_file_whose_job_was_given_up_is_owed_one_also_if_it_comes_back_late(replaced, desk, archive):
+    away = (archive / "a.fits").rename(archive / "b.fits")
+    desk.given_up.add(archive / "a.fits")
+    assert replaced() == []
+    desk.given_up.clear()  # that was long ago
+    away.rename(archive / "a.fits")
+
+    assert [found.path for found in replaced()] == [archive / "a.fits"]
+    assert replaced() == []
+
+
+def test_a_file_that_became_a_link_is_not_taken_anew(replaced, archive, put, tmp_path, make_fits):
+    secret = put(tmp_path / "secret.fits", make_fits(2.0))
+    (archive / "a.fits").unlink()
+    (archive / "a.fits").symlink_to(secret)
+
+    assert replaced() == []
+
+
+def test_a_newer_version_that_stays_incomplete_is_told_of(replaced, archive, put, make_fits, short_patience):
+    put(archive / "a.fits", make_fits(shape=(50, 50))[:3000])
+
+    (found,) = replaced()
+
+    assert "truncated" in found.problem
+
+
 # --- MQTT -----------------------------------------------------------------------------------------------------------
 
 
@@ -311,39 +377,6 @@ def test_mqtt_broker_that_is_not_there_yet(tmp_path, mqtt, desk, archive, put):
             await asyncio.to_thread(broker.publish, "images/new", ["a.fits"])
             await desk.until_found(1)
 
-    try:
-        asyncio.run(scenario())
-    finally:
-        broker.stop()
-
-
-def test_mqtt_user_and_password(tmp_path, mqtt, desk):
-    import shutil
-    import subprocess
-
-    from tests.brokers import Mosquitto
-
-    broker = Mosquitto(tmp_path / "mosquitto")
-    if shutil.which("mosquitto_passwd") is None:
-        pytest.skip("mosquitto_passwd is not installed")
-    users = tmp_path / "users"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(users), "ali", "open sesame"], check=True, capture_output=True)
-    broker.users = str(users)
-    (tmp_path / "right").write_text("open sesame\n")
-    (tmp_path / "wrong").write_text("close sesame\n")
-    url = broker.url.replace("mqtt://", "mqtt://ali@")
-
-    async def scenario():
-        async with desk.runs(runner := mqtt(url, password_file=tmp_path / "right")):
-            await desk.until(connected(runner))
-        async with desk.runs(runner := mqtt(url, password_file=tmp_path / "wrong")):
-            await desk.until(lambda: runner.state.state == "failed")
-            assert "refuses the connection" in runner.state.message
-        async with desk.runs(runner := mqtt(url, password_file=tmp_path / "missing")):
-            await desk.until(lambda: runner.state.state == "failed")
-            assert "missing cannot be read: No such file" in runner.state.message
-
-    broker.start()
     try:
         asyncio.run(scenario())
     finally:

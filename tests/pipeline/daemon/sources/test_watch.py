@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -479,3 +480,34 @@ def test_five_thousand_files_at_once(watching, desk, night, make_fits):
     asyncio.run(scenario())
     assert len(set(desk.paths)) == len(desk.found) == 5000
     assert max(desk.batches) <= 500
+
+
+async def until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        await asyncio.sleep(0.02)
+
+
+def test_files_that_do_not_become_complete_are_named(watching, desk, night, put, monkeypatch):
+    monkeypatch.setattr(runner, "LOOK_ANYWAY", 0.1)
+    whole = put(night / "whole.fits").read_bytes()
+    (night / "empty.fits").touch()
+    (night / "cut.fits").write_bytes(whole[:2880])
+    watch = watching(settle=0.2)
+
+    async def scenario():
+        async with desk.runs(watch):
+            await desk.until_found(1)
+            await until(lambda: len(watch.state.notes) == 2)
+            assert watch.state.waiting == 2
+            notes = sorted(watch.state.notes)
+            (night / "empty.fits").unlink()
+            (night / "cut.fits").write_bytes(whole)
+            await desk.until_found(2)
+            await until(lambda: not watch.state.notes)
+            return notes
+
+    cut, empty = asyncio.run(scenario())
+    assert cut.startswith(f"{night}/cut.fits: truncated")
+    assert empty == f"{night}/empty.fits: the file is empty"
