@@ -3,11 +3,14 @@
 import asyncio
 import json
 import re
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
+from hashlib import sha256
 from importlib.metadata import Distribution, distributions, version
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -142,6 +145,12 @@ class Step(BaseModel):
 POLICY = tuple(name for name in Step.model_fields if name != "processor")
 """Keys of a step in YAML that belong to the step; all others but ``class`` belong to its processor."""
 
+NO_IMAGE = "the step returned no image, which ends it here"
+"""Why an image has ended, where the step says no more."""
+
+LONGEST_MESSAGE = 4000
+"""Characters of an error that are kept."""
+
 RESERVED = frozenset(POLICY) - {"name"} | {"class"}
 """Names that a processor's parameter cannot have. A chain's `name` is also the name of its step."""
 
@@ -193,7 +202,7 @@ async def run_step(step: Step, image: Image, state: State | None = None, prefix:
     if result is None:
         if not _is_within(context.failed_step, name):
             context.failed_step = name
-        context.ended_because = context.ended_because or "ended by the step"
+        context.ended_because = context.ended_because or NO_IMAGE
         record("ended")
         return None
     if not (step.processor.sequential and result.provenance):  # which knows the past of several images
@@ -255,7 +264,7 @@ async def _finish(step: Step, name: str, finish: Callable[[], Image | None]) -> 
     seconds = time.perf_counter() - begin
     if image is None:
         context.timings.append((name, seconds, "ended"))
-        context.failed_step, context.ended_because = name, "ended by the step"
+        context.failed_step, context.ended_because = name, NO_IMAGE
         return None
     context.timings.append((name, seconds, "done"))
     inputs, context.inputs = tuple(context.inputs), []
@@ -298,21 +307,42 @@ def _with_history_of(before: Image, after: Image) -> Image:
 
 
 def explain(error: BaseException) -> str:
-    """One line that tells a person what went wrong: the message, with the kind of error if it is not one of ours."""
+    """One line that tells a person what went wrong: the message, with the kind of error if it is not one of ours.
+
+    What is too long to be read loses its middle: some libraries put all of their input into a message.
+    """
     text = " ".join(str(error).split())
+    if len(text) > LONGEST_MESSAGE:
+        end = LONGEST_MESSAGE // 4
+        text = f"{text[: 3 * end]} [… {len(text) - 4 * end} characters are left out …] {text[-end:]}"
     if text and isinstance(error, EtendueError | TimeoutError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-@cache
 def distribution_of(module: str) -> str:
-    """Name and version of the installed distribution that a module belongs to; the module's name if there is none."""
-    top = module.partition(".")[0]
+    """Name and version of the installed distribution that a module belongs to.
+
+    For one that was not installed, its name and the beginning of the SHA-256 of its file.
+    """
+    return _installed(module.partition(".")[0]) or f"{module} {_digest(module)}".rstrip()
+
+
+@cache
+def _installed(top: str) -> str:
+    """Name and version of the distribution that has a module or package of this name; empty if there is none."""
     if top == "etendue":
         return f"etendue {version('etendue')}"
     found = next((one for one in distributions() if _provides(one, top)), None)
-    return top if found is None else f"{found.name} {found.version}"
+    return "" if found is None else f"{found.name} {found.version}"
+
+
+def _digest(module: str) -> str:
+    """What tells one state of a module's code from another; empty where the code is in no file."""
+    loaded = sys.modules.get(module)
+    spec = None if loaded is None else loaded.__spec__
+    file = None if spec is None or spec.origin is None else Path(spec.origin)
+    return sha256(file.read_bytes()).hexdigest()[:12] if file is not None and file.is_file() else ""
 
 
 def _provides(distribution: Distribution, top: str) -> bool:

@@ -56,7 +56,9 @@ class Yard:
     def __init__(self, folder: Path, act: Act = reduce, masters: Callable[[Job], Awaitable[Any]] | None = None) -> None:
         self.queue = JobQueue.open(f"sqlite:///{folder / 'queue.db'}")
         self.products = folder / "products"
-        self.destinations: dict[str, Destination] = {"products": FolderDestination("products", self.products)}
+        self.destinations: dict[str, Destination] = {
+            name: FolderDestination(name, folder / name) for name in ("products", "elsewhere")
+        }
         self.daemon = self.queue.register(DaemonFacts.of_this_process())
         self.ledger = Ledger(self.queue)
         self.fleet = Fleet(act)
@@ -81,7 +83,7 @@ class Yard:
             ended=lambda *_: None,
         )
 
-    def add(self, *names: str, kind: JobKind = JobKind.IMAGE) -> list[int]:
+    def add(self, *names: str, kind: JobKind = JobKind.IMAGE, destination: str = "products") -> list[int]:
         """Queue a job for each name."""
         return [
             one.id
@@ -94,7 +96,7 @@ class Yard:
                         chain="chain",
                         label=name,
                         path=None if kind is JobKind.MASTERS else Path("/raw") / name,
-                        destination="products",
+                        destination=destination,
                     )
                     for name in names
                 ]
@@ -109,9 +111,9 @@ class Yard:
         """Folders with unfinished products."""
         return sorted(path.name for path in self.destinations["products"].staging_root.iterdir())
 
-    def made(self) -> list[str]:
+    def made(self, destination: str = "products") -> list[str]:
         """Products in their places."""
-        return sorted(path.name for path in self.products.glob("*.fits"))
+        return sorted(path.name for path in (self.products.parent / destination).glob("*.fits"))
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[asyncio.Task[None]]:

@@ -1,7 +1,8 @@
 """The chains of the daemon: loaded in another process, and taken over only when they are right."""
 
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -75,6 +76,15 @@ class LoadedChain:
     def has_changed(self) -> bool:
         """Whether one of its files is another one now."""
         return any(_changed(path) != when for path, when in self.files.items())
+
+
+def know_modules_beside(chains: Iterable[ChainSettings]) -> None:
+    """Let ``class: mysteps.Invert`` find mysteps.py beside the chain that names it, in processes to be started.
+
+    The folders come last on the path: a file there never takes the place of an installed module.
+    """
+    folders = dict.fromkeys(str(Path(one.file).resolve().parent) for one in chains if Path(one.file).is_file())
+    sys.path.extend(folder for folder in folders if folder not in sys.path)
 
 
 def load_chain(

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,15 @@ from .intake import Intake
 from .ledger import Ledger
 from .logs import name_daemon
 from .nights import NightKeeper
-from .places import check_destinations
+from .places import open_destinations
+from .pruning import prune_old
 from .queue import DaemonFacts, Job, JobQueue, LeaseWatch, QueueError, Record, UnknownDaemon
 from .reloading import Reloading
 from .service import Service
 from .settings import Observatory
 from .sources import make_sources
+from .threads import threads_for
 from .work.calls import CallError
-from .work.destinations import make_destination
 from .work.fleet import Clerk, Fleet
 from .work.publish import staged_jobs, sweep
 
@@ -43,10 +44,8 @@ LOOK_EVERY = 0.5
 TEND_EVERY = 1.0
 LOOK_AROUND_EVERY = 5.0
 SWEEP_EVERY = 60.0
+PRUNE_EVERY = 600.0
 BEATS_PER_LEASE = 5
-
-THREADS = 32
-"""For what waits for disks: one that has gone holds a few of them up, and must not hold up everything."""
 
 SWITCH = 0.001
 """A thread that computes lets others go on after so long [s]; the loop comes before those that write to the queue."""
@@ -104,8 +103,11 @@ class Daemon(Reloading):
     async def run(self, started: Callable[[Service], None] | None = None) -> int:
         """Run until the end."""
         settings = self.settings
-        _make_folders(settings)
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="etendue"))
+        _make_folder(settings)
+        with threads_for(settings.workers.count or os.cpu_count() or 1):
+            return await self._run(settings, started)
+
+    async def _run(self, settings: Observatory, started: Callable[[Service], None] | None) -> int:
         sys.setswitchinterval(SWITCH)
         queue = await asyncio.to_thread(JobQueue.open, queue_url(settings))
         self.ledger = Ledger(queue)
@@ -172,10 +174,7 @@ class Daemon(Reloading):
         self.fleet.expect([Chain(chain.pipeline, fingerprint=chain.fingerprint) for chain in chains.values()])
         self.inspector.start()
         service.fleet = self.fleet
-        service.destinations = {
-            name: make_destination(name, one, settings.state) for name, one in settings.destinations.items()
-        }
-        await asyncio.to_thread(check_destinations, service.destinations, settings.state)
+        service.destinations = await asyncio.to_thread(open_destinations, settings)
         service.reload_now = self.reload
         service.take_upload = self._take_upload
         if settings.nights is not None:
@@ -197,6 +196,7 @@ class Daemon(Reloading):
         service.sources = make_sources(settings, self.service.chains, queue=self.ledger, inspect=self.inspector.call)
         await self._note_chains(chains)
         self._reloads = await self.ledger.read(self.ledger.queue.reload_requested)
+        await service.foreman.holds.look_at_folders()
         await self._recover_dead()
         await self._sweep()
         await service.look_around()
@@ -211,6 +211,9 @@ class Daemon(Reloading):
             "look around": self._every(LOOK_AROUND_EVERY, "disks and memory", service.look_around),
             "sweep": self._every(SWEEP_EVERY, "unfinished products", self._sweep),
         }
+        if (keep := self.settings.queue.keep) is not None:
+            prune = partial(self._prune, keep)
+            loops["old details"] = self._every(PRUNE_EVERY, "details of old jobs", prune)
         if service.nights is not None:
             loops["nights"] = self._every(TEND_EVERY, "nights", service.nights.tend)
         for runner in service.sources.values():
@@ -270,15 +273,15 @@ class Daemon(Reloading):
 
     async def _sweep(self) -> None:
         """Remove staging folders that nobody needs any more: those of daemons that were killed."""
-        destinations = self.service.destinations
-        with contextlib.suppress(OSError):  # a disk that has gone is the foreman's business
-            staged = {
-                name: await asyncio.to_thread(staged_jobs, one, self.ledger.queue.mark)
-                for name, one in destinations.items()
-            }
-            live = await self.ledger.read(self.ledger.queue.running_tokens)  # after that: a new one is not swept away
-            for name, destination in destinations.items():
-                await asyncio.to_thread(sweep, destination, staged[name] - live)
+        holds = self.service.foreman.holds
+        destinations = {name: one for name, one in self.service.destinations.items() if not holds.is_silent(name)}
+        staged: dict[str, set[tuple[int, str]]] = {}
+        for name, destination in destinations.items():
+            with contextlib.suppress(OSError):  # a disk that has gone is the foreman's business
+                staged[name] = await asyncio.to_thread(staged_jobs, destination, self.ledger.queue.mark)
+        live = await self.ledger.read(self.ledger.queue.running_tokens)  # after that: a new one is not swept away
+        for name, found in staged.items():
+            await asyncio.to_thread(sweep, destinations[name], found - live)
 
     async def _every(self, seconds: float, what: str, work: Callable[[], Awaitable[Any]]) -> None:
         """Do something again and again. Whatever goes wrong is shown, and tried again: it ends nobody's work."""
@@ -296,6 +299,9 @@ class Daemon(Reloading):
                 if troubles.pop(what, ""):
                     log.info("%s: it works again", what)
             await asyncio.sleep(seconds)
+
+    async def _prune(self, keep: float) -> None:
+        await prune_old(self.ledger, keep, self.service.daemon)
 
     async def _beat(self) -> None:
         """Show that we live, and take over the jobs of those who do not."""
@@ -341,8 +347,10 @@ class Daemon(Reloading):
         return {
             "reload": {"number": self._reloads, "problems": self._all_problems()},
             "holding": self.service.holding(),
+            "held": [hold.to_json() for hold in self.service.foreman.holds.all],
             "sources": {r.name: r.state.message for r in self.service.sources.values() if r.state.state != "ok"},
             "draining": self.service.draining,
+            "prunes": self.settings.queue.keep is not None,
             "chains": {name: chain.fingerprint for name, chain in self.service.chains.items()},
         }
 
@@ -395,12 +403,8 @@ def _fleet(settings: Observatory, on_step: Callable[[int, str], None]) -> Fleet:
     )
 
 
-def _make_folders(settings: Observatory) -> None:
-    folders = [settings.state, *(Path(one.url) for one in settings.destinations.values() if "://" not in one.url)]
-    if settings.nights is not None:
-        folders.append(settings.nights.library)
-    for folder in folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"{folder}: the folder cannot be made: {error.strerror or error}") from error
+def _make_folder(settings: Observatory) -> None:
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{settings.state}: the folder cannot be made: {error.strerror or error}") from error

@@ -7,29 +7,31 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..running.outcome import Outcome
 from .chains import LoadedChain
+from .holds import Holds
 from .ledger import Ledger
-from .queue import Job, JobState, LostLease, NameTaken, Record
-from .settings import Observatory
+from .queue import Job, JobQueue, JobState, LostLease, NameTaken, Record
+from .settings import MqttSource, NatsSource, Observatory, WatchSource
 from .work.destinations import Destination
 from .work.publish import clear_staging
-from .work.storage import probe
 
 log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF = 600.0
-PROBE_EVERY = 2.0
-"""Whether a full disk has room again is tried so often [s]."""
-
 MOST_RETURNS = 5
 """So often a job is given back, uncharged, since a disk is full that has room again when it is tried."""
 
 LAST_WRITES = 6.0
 """At the end, so long is waited for a queue that cannot be written [s]; the next daemon takes up what is left."""
+
+
+LOOK_AGAIN = (WatchSource, MqttSource, NatsSource)
+"""Sources that find what has taken the place of a file."""
 
 
 @dataclass(slots=True)
@@ -76,8 +78,7 @@ class Endings:
         self.chains = chains
         self.destinations = destinations
         self.in_work: dict[int, InWork] = {}
-        self.holds: dict[str, str] = {}
-        """Destinations that cannot be written to, and why."""
+        self.holds = Holds(destinations, settings.state, partial(ledger.read, ledger.queue.queued_for), self.wake)
         self._tell = tell
         self._attempt_ended = ended
         self._returned: dict[int, int] = {}
@@ -144,12 +145,20 @@ class Endings:
                 await asyncio.wait([returning], timeout=end - time.monotonic())
 
     async def _replaced(self, job: Job, record: Record, staging: Path) -> None:
-        """The file is another one than the job was made for; the source makes a job of what is there now."""
+        """The file is another one than the job was made for; its source makes a job of what is there now."""
+        if await asyncio.to_thread(_is_as_it_was, job):  # then there is nothing new that a source could find
+            await self._later(job, self._attempts(job), 1.0, record, staging)
+            return
+        source = next((one for one in self.settings.sources if one.name == job.source), None)
+        if not isinstance(source, LOOK_AGAIN):
+            text = f"the file was replaced, and no source looks at it again: {record.error}"
+            await self._end(job, JobState.FAILED, replace(record, error=text), staging)
+            return
         said = replace(record, step="", error=f"the file was replaced: {record.error}")
         await self._end(job, JobState.SKIPPED, said, staging)
 
     async def _hold(self, job: Job, reason: str, *, staging: Path | None = None) -> None:
-        """A disk is full or gone: nobody's fault, and nothing to be tried before it is there again.
+        """A disk is full or gone: nobody's fault, and no job for it is tried before it is there again.
 
         Where the disk has had room again each time, it is the job that fills it, or a disk that is not ours.
         """
@@ -158,8 +167,8 @@ class Endings:
             del self._returned[job.id]
             await self._later(job, self._attempts(job), LONGEST_BACKOFF / 10, Record(error=reason), staging)
             return
-        self._note_hold(job.destination, reason)
-        await self._return(job, reason, delay=PROBE_EVERY, staging=staging)
+        self.holds.note(job.destination, reason)
+        await self._return(job, reason, staging=staging)
 
     async def _lost(self, job: Job, staging: Path | None, error: LostLease) -> None:
         log.warning("%s; what was made of it here is thrown away", error, extra=log_names(job))
@@ -180,21 +189,14 @@ class Endings:
         if state:
             self._tell(job.id, state)
 
-    # --- holding --------------------------------------------------------------------------------------------------
 
-    def _note_hold(self, destination: str, reason: str) -> None:
-        if destination not in self.holds:
-            log.error("destination %s cannot be written to: %s; nothing is started until it can", destination, reason)
-        self.holds[destination] = reason
-
-    async def _try_again(self, name: str) -> None:
-        destination = self.destinations.get(name)
-        reason = None if destination is None else await asyncio.to_thread(probe, destination, self.settings.state)
-        if reason is None:
-            log.info("destination %s can be written to again", name)
-            del self.holds[name]
-        else:
-            self.holds[name] = reason
+def _is_as_it_was(job: Job) -> bool:
+    """Whether the file of a job is, again, the version that it was made for."""
+    try:
+        facts = job.path.stat() if job.path is not None else None
+    except OSError:
+        return False
+    return facts is not None and (facts.st_size, facts.st_mtime_ns) == (job.size, job.mtime_ns)
 
 
 def record_of(outcome: Outcome, fingerprint: str) -> Record:
@@ -219,6 +221,14 @@ def collision(taken: NameTaken, record: Record) -> tuple[JobState, Record]:
     if taken.same_content or taken.newer:
         return JobState.SKIPPED, replace(record, step="", error=str(taken))
     return JobState.FAILED, replace(record, step="publish", error=str(taken))
+
+
+def give_back_all(queue: JobQueue, daemon: str) -> list[Job]:
+    """Return all jobs of a daemon that ends; those whose products are listed are for whoever finds them."""
+    jobs = [job for job in queue.running(daemon) if not job.manifest]
+    for job in jobs:
+        queue.give_back(job.id, job.token, "the daemon was ended")
+    return jobs
 
 
 def log_names(job: Job, step: str = "") -> dict[str, Any]:

@@ -16,6 +16,7 @@ import asyncio
 import logging
 import time
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -32,15 +33,17 @@ from .endings import (
     LAST_WRITES,
     LONGEST_BACKOFF,
     MOST_RETURNS,
-    PROBE_EVERY,
     Endings,
     InWork,
     collision,
+    give_back_all,
     log_names,
     record_of,
 )
+from .holds import PROBE_EVERY
 from .ledger import Ledger
-from .queue import Job, JobKind, JobQueue, JobState, LostLease, NameTaken, Piece, Record
+from .places import LIBRARY
+from .queue import Job, JobKind, JobState, LostLease, NameTaken, Piece, Record
 from .settings import Observatory
 from .work.destinations import Destination
 from .work.fleet import Fleet, FleetClosedError, Work
@@ -57,6 +60,9 @@ LOOK_EVERY = 1.0
 
 COUNT_EVERY = 30.0
 """Whether all jobs that the queue calls ours are in work is looked up so often [s]."""
+
+MOST_UNPUBLISHED = 2
+"""So many images for each worker may be on their way into one destination; one that is slow is given no more."""
 
 
 class Foreman(Endings):
@@ -119,14 +125,12 @@ class Foreman(Endings):
         """Work until :meth:`drain`."""
         while not self._draining:
             self._wake.clear()
-            for name in list(self.holds):
-                await self._try_again(name)
             try:
                 await self._take()
             except Exception:  # it is not to be the end of everything else
                 log.exception("the queue gives no jobs; asking again")
                 await asyncio.sleep(PROBE_EVERY)
-            await self._pause(PROBE_EVERY if self.holds else LOOK_EVERY)
+            await self._pause(LOOK_EVERY)
 
     async def _take(self) -> None:
         """Take jobs from the queue, if there is room."""
@@ -134,7 +138,7 @@ class Foreman(Endings):
             self._next_count = time.monotonic() + COUNT_EVERY
             await self._count()
         room = self.fleet.workers + 1 - sum(work.phase != "publishing" for work in self.in_work.values())
-        for job in await self._claim(room) if room > 0 and not self.holds and not self._draining else []:
+        for job in await self._claim(room) if room > 0 and not self._draining else []:
             if self._draining:
                 await self._return(job, "the daemon was ended")
                 continue
@@ -153,6 +157,9 @@ class Foreman(Endings):
                 log.warning("nobody worked on this job, which is ours", extra=log_names(job))
                 self.in_work[job.id] = InWork(job)
                 self._start(job, partial(self._one, job))
+        known = self.chains, {*self.destinations, LIBRARY}
+        if strays := await self.ledger.write(self.ledger.queue.note_strays, *map(tuple, known)):
+            log.error("%d jobs are queued for chains or destinations that are not in the configuration", strays)
 
     async def recover(self, jobs: list[Job]) -> None:
         """Put the products of jobs into their places whose daemon died while it did so."""
@@ -186,6 +193,7 @@ class Foreman(Endings):
                 given = await self.ledger.write(give_back_all, self.ledger.queue, self.daemon)
                 for job in given:
                     self._forget(job, JobState.QUEUED)
+        await self.holds.close()
         self.drained = True
 
     # --- one job --------------------------------------------------------------------------------------------------
@@ -219,17 +227,28 @@ class Foreman(Endings):
             identity=None if job.path is None else (job.size, job.mtime_ns),
         )
         try:
-            try:
-                await asyncio.to_thread(make_staging, destination, staging)
-            except (OSError, StorageError) as error:
-                await self._hold(job, str(error))
+            if not await self._has_folder(job, destination, staging):
                 return
             outcome = await self.fleet.run(work)
         except (asyncio.CancelledError, FleetClosedError):
             await self._cut_off(job, staging)
             raise
+        if (in_work := self.in_work.get(job.id)) is not None:
+            in_work.phase = "publishing"
         self.wake()
         await self._settle(job, chain, outcome, staging)
+
+    async def _has_folder(self, job: Job, destination: Destination, staging: Path) -> bool:
+        """Make an attempt's folder, where that is possible; the job is given back where it is not."""
+        if job.destination in self.holds:  # since it was claimed
+            await self._return(job, self.holds.reason(job.destination))
+            return False
+        try:
+            await self.holds.asked(destination, make_staging, destination, staging)
+        except (OSError, StorageError) as error:
+            await self._hold(job, str(error))
+            return False
+        return True
 
     async def _roll_forward(self, job: Job) -> None:
         """Complete a job whose products are listed."""
@@ -318,8 +337,7 @@ class Foreman(Endings):
                     failed = replace(record, step="publish", error=str(error))
                     await self._later(job, self._attempts(job), LONGEST_BACKOFF / 10, failed, staging)
                     return
-                self._note_hold(job.destination, str(error))
-                self.wake()
+                self.holds.note(job.destination, str(error))
                 await asyncio.sleep(PROBE_EVERY)
                 if self._draining:
                     self._forget(job)  # whoever finds the job puts the rest into its place
@@ -328,13 +346,17 @@ class Foreman(Endings):
 
     async def _masters(self, job: Job) -> None:
         begun = time.monotonic()
+        library = self.destinations.get(LIBRARY)
         try:
+            if library is not None:
+                await self.holds.asked(library, library.check)
             facts = await self._make_masters(job)
         except (asyncio.CancelledError, FleetClosedError):
             await self._cut_off(job, None)
             raise
         except Exception as error:  # noqa: BLE001 - it becomes the job's own
-            if is_storage_problem(error):  # of the library: it is the masters that wait, and nothing else
+            if is_storage_problem(error):
+                self.holds.note(LIBRARY, str(error))
                 await self._return(job, f"the library of masters cannot be written: {error}", delay=10.0)
                 return
             record = Record(step="masters", error=str(error), traceback=getattr(error, "traceback", ""))
@@ -354,7 +376,14 @@ class Foreman(Endings):
             fits=None,
             except_sources=tuple(self._held_sources()),
             chains=tuple(self.chains),
+            destinations=self._open_destinations(),
         )
+
+    def _open_destinations(self) -> list[str]:
+        """Destinations that are not held, and have no more before them than they can take soon."""
+        most = MOST_UNPUBLISHED * self.fleet.workers
+        before = Counter(work.job.destination for work in self.in_work.values() if work.phase == "publishing")
+        return [name for name in {*self.destinations, LIBRARY} if name not in self.holds and before[name] < most]
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -385,11 +414,3 @@ class Foreman(Endings):
             except Exception:  # it is still ours, and is taken up again as one that nobody works on
                 log.exception("nor could that be noted", extra=log_names(job))
                 self._forget(job)
-
-
-def give_back_all(queue: JobQueue, daemon: str) -> list[Job]:
-    """Return all jobs of a daemon that ends; those whose products are listed are for whoever finds them."""
-    jobs = [job for job in queue.running(daemon) if not job.manifest]
-    for job in jobs:
-        queue.give_back(job.id, job.token, "the daemon was ended")
-    return jobs

@@ -7,13 +7,13 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..running.shipping import Chain
-from .chains import LoadedChain
+from .chains import LoadedChain, know_modules_beside
 from .configuration import load_observatory
 from .ledger import Ledger
 from .service import Service
 from .settings import ChainSettings, Observatory
 from .work.calls import CallError
-from .work.fleet import Fleet
+from .work.fleet import Clerk, Fleet
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class Reloading:
     service: Service
     ledger: Ledger
     fleet: Fleet
+    inspector: Clerk
 
     def __init__(self, settings: Observatory, path: Path) -> None:
         self.settings = settings
@@ -62,6 +63,8 @@ class Reloading:
             self._complain()
             return self._all_problems()
         service.problems = _not_taken_over(self.settings, new)
+        know_modules_beside(new.chains.values())
+        await service.page_clerk.renew()  # the code of processors may have changed, and is imported once by a process
         chains, service.chain_problems = await self._load_chains(new)
         await self._note_chains(chains)
         used = {name for source in self.settings.sources for name in _chains_of(source)}
@@ -79,6 +82,9 @@ class Reloading:
         ]
         service.chains.update(chains)
         self.fleet.expect([Chain(chain.pipeline, fingerprint=chain.fingerprint) for chain in service.chains.values()])
+        if not service.chain_problems:  # a chain that stays as it was needs workers that have its code as it was
+            self.fleet.renew()
+            await self.inspector.renew()
         self.settings = self.settings.model_copy(update={"chains": new.chains})
         log.info("configuration read; new or changed: %s", ", ".join(changed) or "nothing")
         self._complain()

@@ -19,6 +19,7 @@ from .settings import Observatory, UploadSource
 from .sources import SourceRunner
 from .work.destinations import Destination
 from .work.fleet import Clerk, Fleet
+from .work.storage import StorageError
 
 if TYPE_CHECKING:
     from ..web.metrics import Metrics
@@ -94,6 +95,22 @@ class Service:
         self.tell({"changed": True})
         return result
 
+    async def at_destination(self, name: str, function: Any, *arguments: Any) -> Any:
+        """What a function gives that waits, not for long, for the disk or server of a destination.
+
+        Raises
+        ------
+        Refused
+            It does not answer, and is held.
+        """
+        holds = self.foreman.holds
+        if holds.is_silent(name):
+            raise Refused(503, f"destination {name} is held: {holds.reason(name)}")
+        try:
+            return await holds.asked(self.destinations[name], function, *arguments)
+        except StorageError as error:
+            raise Refused(503, str(error)) from error
+
     # --- events ---------------------------------------------------------------------------------------------------
 
     def tell(self, event: dict[str, Any]) -> None:
@@ -129,6 +146,7 @@ class Service:
             "started": self.started,
             "draining": self.draining,
             "holding": self.holding(),
+            "held": [hold.to_json() for hold in self.foreman.holds.all],
             "problems": [
                 *self.problems,
                 *(line for lines in self.chain_problems.values() for line in lines),
@@ -137,7 +155,7 @@ class Service:
             "workers": workers,
             "worker_count": self.fleet.workers,
             "sources": [self._source(runner) for runner in self.sources.values()],
-            "disks": self._disks,
+            "disks": [{**disk, "reason": self.foreman.holds.reason(disk["name"])} for disk in self._disks],
             "memory": {
                 "limit": self.fleet.memory,
                 "used": self.fleet.used,
@@ -154,15 +172,12 @@ class Service:
         }
 
     def holding(self) -> list[str]:
-        """Why nothing is begun at the moment."""
-        reasons = [f"destination {name}: {reason}" for name, reason in self.foreman.holds.items()]
-        if self.ledger.trouble:
-            reasons.append(f"the queue cannot be written: {self.ledger.trouble}")
-        return reasons
+        """Why nothing at all is begun at the moment."""
+        return [f"the queue cannot be written: {self.ledger.trouble}"] if self.ledger.trouble else []
 
     def ready(self) -> list[str]:
         """Why the daemon cannot do its work at the moment; empty if it can."""
-        reasons = [*self.holding(), *self._troubles()]
+        reasons = [*self.holding(), *map(str, self.foreman.holds.all), *self._troubles()]
         if not self.serving:
             reasons.append("it is starting")
         if self.draining:
@@ -179,7 +194,9 @@ class Service:
 
     async def look_around(self) -> None:
         """Refresh what takes a look at disks and processes. Called every few seconds."""
-        self._disks, self._memory = await asyncio.to_thread(_disks_and_memory, self.settings, dict(self.destinations))
+        holds = self.foreman.holds
+        destinations = {name: one for name, one in self.destinations.items() if not holds.is_silent(name)}
+        self._disks, self._memory = await asyncio.to_thread(_disks_and_memory, self.settings, destinations)
 
     def _source(self, runner: SourceRunner) -> dict[str, Any]:
         state = runner.state
@@ -191,6 +208,8 @@ class Service:
             "last": state.last,
             "count": state.count,
             "where": runner.where,
+            "waiting": state.waiting,
+            "notes": list(state.notes),
         }
 
     # --- what others may do ----------------------------------------------------------------------------------------
@@ -277,12 +296,10 @@ def _disks_and_memory(
     disks = []
     for name, destination in destinations.items():
         free, total = destination.space()
-        disks.append({"name": name, "location": str(destination.url), "free": free, "total": total, "reason": ""})
+        disks.append({"name": name, "location": str(destination.url), "free": free, "total": total})
     with contextlib.suppress(OSError):
         usage = shutil.disk_usage(settings.state)
-        disks.append(
-            {"name": "state", "location": str(settings.state), "free": usage.free, "total": usage.total, "reason": ""}
-        )
+        disks.append({"name": "state", "location": str(settings.state), "free": usage.free, "total": usage.total})
     machine = psutil.virtual_memory()
     memory = {"daemon": psutil.Process().memory_info().rss, "available": machine.available, "total": machine.total}
     return disks, memory

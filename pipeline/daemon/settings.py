@@ -187,6 +187,17 @@ class DestinationSettings(_Part):
     url: str = Field(description="a folder, or an address that fsspec knows: s3://bucket/reduced")
     options: dict[str, Any] = Field({}, description="options of the file system, as fsspec has them")
 
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, url: str) -> str:
+        """The address is shown; options are not."""
+        if "://" in url and ":" in url.partition("://")[2].partition("/")[0].rpartition("@")[0]:
+            raise ValueError(  # which is told without the value
+                "the address is shown on the page and in the log, and must hold no password: give it as an option "
+                "(options: {password: …}), or let the server know a key"
+            )
+        return url
+
 
 def _destination(given: Any) -> Any:
     return {"url": given} if isinstance(given, str) else given
@@ -230,6 +241,10 @@ class QueueSettings(_Part):
     )
     lease: PositiveDuration = Field(
         30.0, description="a daemon that has not been heard of for so long has lost its jobs"
+    )
+    keep: PositiveDuration | None = Field(
+        None,
+        description="attempts, logs and times of steps of a job are removed so long after its end; never by default",
     )
 
 

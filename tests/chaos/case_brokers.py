@@ -4,14 +4,15 @@ import asyncio
 import importlib.util
 import shutil
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from .case import Case, Row, Setting, require
 from .frames import expected_products, frame, put
 from .observatory import Observatory, free_port, wait_for
-from .verify import verify
+from .verify import differs, verify
 
 SBIN = "/usr/sbin:/usr/local/sbin"
 
@@ -50,8 +51,8 @@ class Broker:
             self._process.wait(30)
 
 
-def run_mqtt(setting: Setting) -> list[Row]:
-    """mosquitto, with a session that outlives the connection."""
+def _mosquitto(setting: Setting) -> tuple[Broker, Callable[[list[str]], None]]:
+    """The broker, not started yet, and what publishes."""
     folder, port = setting.folder / "mosquitto", free_port()
     folder.mkdir()
     config = folder / "mosquitto.conf"
@@ -59,8 +60,6 @@ def run_mqtt(setting: Setting) -> list[Row]:
         f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
         f"user {_user()}\n"
     )
-    broker = Broker([str(program("mosquitto")), "-c", str(config)], port, folder / "log")
-    source = {"mqtt": f"mqtt://127.0.0.1:{port}", "topic": "images/new", "chain": "reduce"}
 
     def publish(texts: list[str]) -> None:
         from paho.mqtt.client import Client
@@ -76,7 +75,76 @@ def run_mqtt(setting: Setting) -> list[Row]:
             client.disconnect()
             client.loop_stop()
 
-    return _run(setting, broker, source, publish, "MQTT broker (mosquitto)")
+    return Broker([str(program("mosquitto")), "-c", str(config)], port, folder / "log"), publish
+
+
+def _of_mosquitto(broker: Broker) -> dict[str, Any]:
+    """The source that listens to it."""
+    return {"mqtt": f"mqtt://127.0.0.1:{broker.port}", "topic": "images/new", "chain": "reduce"}
+
+
+def run_mqtt(setting: Setting) -> list[Row]:
+    """mosquitto, with a session that outlives the connection."""
+    broker, publish = _mosquitto(setting)
+    return _run(setting, broker, _of_mosquitto(broker), publish, "MQTT broker (mosquitto)")
+
+
+def run_replaced(setting: Setting) -> list[Row]:
+    """Files that are replaced after their message, of which nothing is said: the products are those of the new ones."""
+    count = setting.size(8, 60)
+    archive = setting.folder / "archive"
+    broker, publish = _mosquitto(setting)
+    sources = [{"name": "messages", "roots": [str(archive)], **_of_mosquitto(broker)}]
+    new = {archive / f"replaced-{number}.fits": 400 + number for number in range(count)}
+    with Observatory(setting.folder, sources=sources) as observatory:
+        try:
+            broker.start()
+            observatory.start()
+            wait_for("the source is connected", lambda: _state(observatory) == "ok", every=0.2)
+            first = archive / "first.fits"
+            put(first, frame(1))
+            publish([str(first)])
+            observatory.wait_for_job(first.name, "done")
+            for path in new:
+                put(path, frame(1000 + new[path]))
+            when = sorted((setting.rng.uniform(0.0, 1.0), path) for path in new)
+            publish([str(path) for path in new])
+            told = time.monotonic()
+            for delay, path in when:
+                time.sleep(max(0.0, told + delay - time.monotonic()))
+                put(path, frame(new[path]))
+            observatory.daemons[-1].kill()
+            observatory.start()
+            wait_for("the new versions are done", lambda: all(_is_newest_done(observatory, new).values()), every=0.2)
+            require(observatory.daemons[-1].end() == 0, "the daemon did not end well")
+        finally:
+            broker.stop()
+        made = expected_products(new, setting.folder / "truth")
+        old = 0
+        for path, number in new.items():
+            for suffix in ("_cat.fits", "_reduced.fits"):
+                name = path.stem + suffix
+                problem = differs(observatory.products / name, made / name, number)
+                require(not problem, f"{name} {problem}")
+            jobs = [job for job in observatory.jobs() if job.path == path]
+            versions = [(job.size, job.mtime_ns) for job in jobs]
+            require(len(versions) == len({*versions}), f"{path.name} has two jobs for one version: {jobs}")
+            states = [str(job.state) for job in jobs]
+            require({*states[:-1]} <= {"skipped", "done"} and states[-1] == "done", f"{path.name}: {states}")
+            old += len(jobs) - 1
+    text = f"{count} products, all of the new files; {old} jobs of old versions are replaced or skipped, and say so"
+    return [Row(f"{count} files that are replaced 0–1 s after their message, unsaid, and the daemon is killed", text)]
+
+
+def _is_newest_done(observatory: Observatory, paths: Iterable[Path]) -> dict[Path, bool]:
+    """Of each file, whether its newest job is done, and one for the version that is there."""
+    newest = {job.path: job for job in observatory.jobs()}
+    return {
+        path: path in newest
+        and newest[path].state == "done"
+        and (newest[path].size, newest[path].mtime_ns) == (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in paths
+    }
 
 
 def run_nats(setting: Setting) -> list[Row]:
@@ -172,5 +240,6 @@ def _lacks(name: str, module: str) -> str:
     return "" if importlib.util.find_spec(module) else f"the Python package {module} is not installed"
 
 
+REPLACED = Case("replaced", run_replaced, lambda: _lacks("mosquitto", "paho.mqtt"))
 MQTT = Case("mqtt", run_mqtt, lambda: _lacks("mosquitto", "paho.mqtt"))
 NATS = Case("nats", run_nats, lambda: _lacks("nats-server", "nats"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from .case import Case, Row, Setting, require
 from .disks import cannot_mount, mount, small_disk, unmount
 from .frames import expected_products, frame, put
-from .observatory import Observatory, wait_for
+from .observatory import CHAIN, Observatory, wait_for
 from .verify import verify
 
 
@@ -91,10 +91,79 @@ def run(setting: Setting) -> list[Row]:
     return rows
 
 
+def run_one_of_two(setting: Setting) -> list[Row]:
+    """One of two destinations is full, then not even mounted when the daemon is started: the other chain goes on."""
+    count = setting.size(25, 200)
+    small, products = setting.folder / "small", setting.folder / "products"
+    with ExitStack() as stack:
+        stack.enter_context(small_disk(small, f"{max(1, count // 40)}m"))
+        products.mkdir()
+        mount("--bind", small, products)
+        stack.callback(_unmount_if_mounted, products)
+        observatory = stack.enter_context(
+            Observatory(
+                setting.folder,
+                chains={"sky": {"text": CHAIN, "destination": "web"}},
+                sources=[
+                    {"watch": str(setting.folder / name), "chain": chain}
+                    for name, chain in (("incoming", "reduce"), ("camera", "sky"))
+                ],
+                destinations={"products": str(products), "web": str(setting.folder / "web")},
+            )
+        )
+        frames: dict[str, dict[Path, int]] = {"incoming": {}, "camera": {}}
+
+        def expose(folder: str, name: str, number_of: int) -> None:
+            for number in range(number_of):
+                serial = sum(map(len, frames.values()))
+                path = setting.folder / folder / f"{name}-{number:05d}.fits"
+                frames[folder][path] = serial
+                put(path, frame(serial))
+
+        def others_are_done() -> bool:
+            return len(observatory.jobs(chain="sky", states=("done",))) == len(frames["camera"])
+
+        daemon = observatory.start()
+        expose("incoming", "frame", 2 * count)
+        reason = _held(observatory)
+        expose("camera", "sky", count)
+        wait_for("the other chain is done", others_are_done, every=0.2)
+        done = len(observatory.jobs(chain="reduce", states=("done",)))
+        require(done < 2 * count, "the disk was large enough for all: the case is no case")
+        _require_nothing_failed(observatory, "one of two destinations is full")
+        what = f"one of two destinations is full ({done} of {2 * count} fit), and {count} images come for the other"
+        rows = [Row(what, f"held: “{reason}”; meanwhile the others are done")]
+
+        daemon.kill()
+        unmount(products)
+        daemon = observatory.start()
+        reason = _held(observatory)
+        expose("camera", "late", count)
+        wait_for("the other chain is done", others_are_done, every=0.2)
+        _require_nothing_failed(observatory, "one of two destinations is not mounted")
+        require(not [*products.iterdir()], f"written into an empty mount point: {[*products.iterdir()]}")
+        mount("-o", "remount,size=512m", small)
+        mount("--bind", small, products)
+        observatory.wait_until_settled(4 * count)
+        require(daemon.end() == 0, f"the daemon did not end well: {daemon.last_words()}")
+
+        everything = frames["incoming"] | frames["camera"]
+        truth = expected_products(everything, setting.folder / "truth")
+        verdict = verify(observatory, frames["incoming"], truth)
+        verdict.add(verify(observatory, frames["camera"], truth, chain="sky", products=setting.folder / "web"))
+        require(verdict.sound and not verdict.failed, str(verdict))
+        charged = [job.label for job in observatory.jobs() if job.attempts > 1]
+        require(not charged, f"attempts were charged for a disk: {charged}")
+        what = "… the daemon is killed, started without the disk, and the disk comes back with more room"
+        rows.append(Row(what, f"held: “{reason}”; meanwhile the others are done; then {verdict}"))
+    return rows
+
+
 def _held(observatory: Observatory) -> str:
-    """What the daemon says of the hold, in its answer to /api/now."""
-    (reason, *_) = wait_for("the daemon says that it holds", lambda: observatory.now().get("holding"), every=0.2)
-    line = " ".join(str(reason).replace(str(observatory.folder), "…").split())
+    """What the daemon says of the destination that it holds, in its answer to /api/now."""
+    (held, *_) = wait_for("the daemon says that it holds", lambda: observatory.now().get("held"), every=0.2)
+    reason = f"destination {held['destination']}: {held['reason']}"
+    line = " ".join(reason.replace(str(observatory.folder), "…").split())
     return line if len(line) < 120 else line[:117] + "…"
 
 
@@ -120,3 +189,4 @@ def _fill(path: Path) -> None:
 
 
 CASE = Case("storage", run, cannot_mount)
+ONE_OF_TWO = Case("destinations", run_one_of_two, cannot_mount)

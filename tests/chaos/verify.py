@@ -70,6 +70,7 @@ def verify(
     *,
     chain: str = "reduce",
     stems: Mapping[Path, str] | None = None,
+    products: Path | None = None,
 ) -> Verdict:
     """Compare what is there with what must be there, when nothing is open any more and no daemon runs.
 
@@ -85,7 +86,10 @@ def verify(
         Name of the chain.
     stems : mapping of Path to str
         Stems of products, where they are not those of the files.
+    products : Path
+        The destination of the chain; that of the observatory by default.
     """
+    destination = products or observatory.products
     verdict = Verdict(len(frames))
     known: dict[Path, list] = {}
     for job in observatory.jobs(chain=chain):
@@ -115,12 +119,12 @@ def verify(
             if recorded != sorted(names):
                 verdict.wrong.append(f"{path.name}: the queue knows the products {recorded}")
             for name in names:
-                problem = differs(observatory.products / name, truth / name, number)
+                problem = differs(destination / name, truth / name, number)
                 if problem:
                     verdict.wrong.append(f"{name} {problem}")
         else:
             verdict.lost.append(f"{path.name} has {', '.join(states) or 'no job'}")
-    verdict.left = leftovers(observatory.products, wanted)
+    verdict.left = leftovers(destination, wanted)
     verdict.database = database_problems(observatory)
     return verdict
 

@@ -94,7 +94,7 @@ def test_none_ends_the_chain(run, image):
     with run_context(context):
         assert run(Pipeline(steps=[Add(), lambda image: None, Add()]), image) is None
     assert [(name, outcome) for name, _, outcome in context.timings] == [("Add", "done"), ("<lambda>", "ended")]
-    assert context.ended_because == "ended by the step"
+    assert context.ended_because == "the step returned no image, which ends it here"
 
 
 def test_a_sequential_step_remembers_across_images_of_one_state(run, image):

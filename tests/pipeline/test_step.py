@@ -1,12 +1,16 @@
 """What happens around a processor: conditions, errors, retries, time limits, records."""
 
 import asyncio
+import hashlib
+import importlib
+import sys
 import time
 
 import pytest
 
 from etendue.images import Image, ImageError, TransientError
 from etendue.pipeline import Pipeline, Retry, Step
+from etendue.pipeline.step import explain
 from etendue.processors import Processor, RunContext, run_context
 
 
@@ -222,3 +226,38 @@ def test_the_rivals_error_policies_are_covered(run, image, policy, outcome, is_t
         assert ("TAG" in result.header) == is_tagged
     with pytest.raises(ValueError, match="on_error"):
         Step(processor=Tag(), on_error="nope")  # type: ignore[arg-type]
+
+
+def test_a_message_without_end_loses_its_middle():
+    told = explain(ValueError("the beginning " + "x" * 1_000_000 + " the end"))
+
+    assert told.startswith("ValueError: the beginning xxx")
+    assert "996022 characters are left out" in told
+    assert told.endswith("xxx the end")
+    assert len(told) < 4100
+
+
+OWN = """
+from etendue.processors import Processor
+
+class Own(Processor):
+    def process(self, image):
+        return image
+"""
+
+
+def test_two_states_of_code_that_is_not_installed_are_two_versions(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    file = tmp_path / "own_steps.py"
+    file.write_text(OWN)
+    module = importlib.import_module("own_steps")
+    before = Pipeline.of(module.Own())
+    known = before.steps[0].version, before.fingerprint
+
+    file.write_text(OWN + "\n# one line more\n")
+    after = Pipeline.of(importlib.reload(module).Own())
+
+    assert known[0] == f"own_steps {hashlib.sha256(OWN.encode()).hexdigest()[:12]}"
+    assert after.steps[0].version != known[0]
+    assert after.fingerprint != known[1]

@@ -44,6 +44,11 @@ class Library:
         ``await call(function, arguments)`` runs a function in the clerk.
     monotonic : callable
         A clock that nobody sets [s].
+
+    Attributes
+    ----------
+    waited : float
+        How long answers of the clerk have been waited for, all in all [s].
     """
 
     def __init__(
@@ -55,7 +60,8 @@ class Library:
     ) -> None:
         self.settings = settings
         self.chains = chains
-        self._call = call
+        self.waited = 0.0
+        self._asked = call
         self._monotonic = monotonic
         self._needs: dict[str, Mapping[str, Any]] = {}
         self._answers: dict[Any, tuple[float, AtHand]] = {}
@@ -111,6 +117,13 @@ class Library:
             arguments |= {"keywords": dict(chain.keywords), "read": dict(chain.read)}
         (seen,) = await self._call("inspect", arguments)
         return seen
+
+    async def _call(self, function: str, arguments: Mapping[str, Any]) -> Any:
+        began = self._monotonic()
+        try:
+            return await self._asked(function, arguments)
+        finally:
+            self.waited += self._monotonic() - began
 
     def _class_of(self, name: str, placed: Placed) -> Any:
         return name, self.chains[name].fingerprint, placed

@@ -19,20 +19,25 @@ from typing import Any
 
 from ...night.frame_types import FrameType
 from ...night.groups import TYPES
+from ..places import LIBRARY
 from ..queue import Filter, Job, JobKind, JobState, NewJob
 from ..settings import NightsSettings
 from .asking import Call, Chain, Library
 from .clock import Ages
+from .decisions import note_decisions
 from .frames import NOTES, PLACED, Placed, QueuedFrame, known_type
 from .science import Ledger, ScienceFrames, shown_deadline
-from .standing import Build, Standing, decided, next_build, standings
+from .standing import Build, Standing, next_build, standings
 from .verdicts import Verdict, verdicts
 from .view import RECENT, SEEN, SETUP, Key, OneNight, look
 
 log = logging.getLogger(__name__)
 
 REST, LONGEST_REST = 20.0, 30.0
-"""Between two looks at the queue passes so many times the time that the last one took, and at most so much [s]."""
+"""Between two looks at the queue passes so many times the time that the last one took, and at most so much [s].
+
+Time in which the clerk was waited for, which does its work elsewhere, does not count.
+"""
 
 CANDIDATES_EVERY = 15.0
 """Whether a person has accepted a master is looked up so often [s]."""
@@ -144,7 +149,7 @@ class NightKeeper:
         if self._tending.locked():
             return
         async with self._tending:
-            now = self._monotonic()
+            now, waited = self._monotonic(), self.library.waited
             if now >= self._candidates_due:
                 self._candidates_due = now + CANDIDATES_EVERY
                 await self._look_at_candidates()
@@ -161,7 +166,8 @@ class NightKeeper:
             self._last = {key: one for key, one in self._last.items() if key in view.nights}
             self._version = version
             self._due = min(dues, default=now + 60.0)
-            self._not_before = now + min(LONGEST_REST, REST * (self._monotonic() - now))
+            took = self._monotonic() - now - (self.library.waited - waited)
+            self._not_before = now + min(LONGEST_REST, REST * took)
 
     async def _tend_one(self, key: Key, night: OneNight) -> float:
         """Tend to one night and setup; when it wants to be looked at again [s from now]."""
@@ -228,6 +234,7 @@ class NightKeeper:
             source=frames[0].job.source,
             chain=name,
             label=f"masters {words}",
+            destination=LIBRARY,
             priority=max(frame.job.priority for frame in frames) + 1,
             night=date,
             instrument=setup[0],
@@ -276,9 +283,7 @@ class NightKeeper:
         found = await self.library.statuses(names)
         for job in newest.values():
             if any(found.get(name, "candidate") != "candidate" for name in waiting[job.id]):
-                masters = [decided(master, found) for master in Build.of(job).masters]
-                facts = {NOTES: {**job.facts[NOTES], "masters": masters}, SEEN: 0}
-                await self._ledger.write(queue.set_facts, job.id, facts)
+                await self._ledger.write(note_decisions, queue, job.id, found)
 
 
 def _jobs(night: OneNight) -> Iterator[Job]:

@@ -136,17 +136,6 @@ class Standing:
         return self.state in (GroupState.COLLECTING, GroupState.HELD, GroupState.COMPLETE, GroupState.BUILDING)
 
 
-def decided(master: Mapping[str, Any], statuses: Mapping[str, str]) -> Mapping[str, Any]:
-    """A master that waited for a person, after that person has decided."""
-    status = statuses.get(master["name"])
-    if master["status"] != "candidate" or status in (None, "candidate"):
-        return master
-    if status == "accepted":
-        return {**master, "status": "accepted", "reasons": ["accepted by a person"]}
-    what = "has rejected" if status == "rejected" else "has removed"
-    return {**master, "status": "not built", "reasons": [f"a person {what} {master['name']}"]}
-
-
 def frames_in(group: Group) -> tuple[QueuedFrame, ...]:
     """The frames of a group of frames in the queue."""
     return group.frames  # type: ignore[return-value]

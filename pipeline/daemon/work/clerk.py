@@ -68,6 +68,11 @@ class Clerk:
         self._keep(task)
         return await asyncio.shield(task)
 
+    async def renew(self) -> None:
+        """Let a fresh process take the next call: the code that this one has imported may have changed since."""
+        async with self._turn:
+            await self._drop()
+
     async def close(self) -> None:
         """End the process; calls that wait fail."""
         self._closed = True

@@ -63,6 +63,7 @@ class Crew:
         self._recycle_after = recycle_after
         self._functions = functions
         self._idle: list[WorkerProcess] = []
+        self._outdated: set[WorkerProcess] = set()
         self._chains: dict[str, Chain] = {}
         self._starting: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -81,6 +82,15 @@ class Crew:
         """Workers that are started from now on are made ready for these chains."""
         self._chains = {chain.fingerprint: chain for chain in chains}
         self._told.set()
+
+    def renew(self) -> None:
+        """Let fresh workers take the next images: the code that these have imported may have changed since."""
+        for worker in self._idle:
+            self.all.discard(worker)
+            self._spawn(worker.end())
+        self._idle.clear()
+        self._outdated = set(self.all)
+        self._refill()
 
     async def take(self, fingerprint: str) -> WorkerProcess:
         """An idle worker, preferably one that has the chain; waits for it.
@@ -109,7 +119,7 @@ class Crew:
         worker.images += 1
         old = worker.images >= self._recycle_after
         unfit = worker.left_behind or worker.resident > self._largest or (old and len(self.all) > self.workers)
-        if self._closed or unfit:
+        if self._closed or unfit or worker in self._outdated:
             self.all.discard(worker)
             self._spawn(worker.end())
         else:
@@ -175,6 +185,11 @@ class Crew:
             await self._told.wait()
             for chain in list(self._chains.values()):
                 await self._warm(worker, chain)
+            if worker in self._outdated:  # what it has just imported was changed meanwhile
+                self.all.discard(worker)
+                await worker.end()
+                self._start_one()
+                return
         except BaseException:
             self.all.discard(worker)
             await worker.end(kill=True)

@@ -1,5 +1,6 @@
 """Where products go: a folder, or anything that fsspec writes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
@@ -43,6 +44,15 @@ class Destination(Protocol):
     def size(self, name: str) -> int | None:
         """Size of a product that is in its place [byte]; None if there is none."""
 
+    def written(self, name: str) -> tuple[int, float | None] | None:
+        """Size of a product and when its file was last changed [byte, s since 1970]; None if there is none.
+
+        The time is None where it is not known.
+        """
+
+    def remove(self, name: str) -> None:
+        """Remove a product, durably; if it is not there, nothing happens."""
+
     def open(self, name: str) -> BinaryIO:
         """A product that is in its place, open for reading."""
         ...
@@ -60,7 +70,9 @@ class Destination(Protocol):
         ...
 
 
-def make_destination(name: str, settings: DestinationSettings, state: Path) -> Destination:
+def make_destination(
+    name: str, settings: DestinationSettings, state: Path, known: Mapping[str, str] | None = None
+) -> Destination:
     """A destination, ready for products.
 
     Parameters
@@ -71,15 +83,17 @@ def make_destination(name: str, settings: DestinationSettings, state: Path) -> D
         A folder, or an address that fsspec knows.
     state : Path
         The daemon's own folder: products for a store wait there until they are uploaded.
+    known : mapping
+        `url` and `identity` of the destination of this name when it was last used.
 
     Raises
     ------
     StorageError
-        It cannot be reached or written to.
+        It cannot be reached or written to, and never was before.
     """
     url = settings.url
-    if "://" not in url:
-        return FolderDestination(name, Path(url))
-    if urlsplit(url).scheme == "file":
-        return FolderDestination(name, Path(unquote(urlsplit(url).path)))
+    if "://" not in url or urlsplit(url).scheme == "file":
+        folder = Path(unquote(urlsplit(url).path) if "://" in url else url)
+        known = known or {}
+        return FolderDestination(name, folder, known.get("identity", "") if known.get("url") == str(folder) else "")
     return StoreDestination(name, url, dict(settings.options), state / "staging" / name)

@@ -164,6 +164,10 @@ class Fleet:
         """Workers that become ready from now on are made ready for these chains."""
         self._crew.expect(chains)
 
+    def renew(self) -> None:
+        """Let fresh processes take the next images; what runs is finished by those that have it."""
+        self._crew.renew()
+
     @property
     def free(self) -> int:
         """How many images could be taken at once."""

@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,8 @@ from .storage import StorageError
 IDENTITY = "id"
 """File in our own folder by which the destination is known again after its disk was away."""
 
+ADVICE = "if it is meant to be a new one, remove destinations.json in the folder `state` and restart the daemon"
+
 
 class FolderDestination:
     """A folder. Its unfinished products are within it, so that a rename puts each of them into its place.
@@ -26,20 +29,26 @@ class FolderDestination:
         What the configuration calls it.
     folder : Path
         The folder; made if it does not exist.
+    identity : str
+        What it was known by when it was last used. Then nothing is made: if it is not there, or another one,
+        :meth:`check` refuses it until its disk is back.
 
     Raises
     ------
     StorageError
-        It cannot be made or written to.
+        It is a new one, and cannot be made or written to.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, identity: str = "") -> None:
         self.name = name
         self.folder: Path | None = folder
         self.url = str(folder)
         self.staging_root = folder / OWN_FOLDER / "staging"
         self._root = folder
         self._identity = folder / OWN_FOLDER / IDENTITY
+        self.identity = identity
+        if identity:
+            return
         try:
             self.staging_root.mkdir(parents=True, exist_ok=True)
             if not self._identity.exists():
@@ -60,10 +69,10 @@ class FolderDestination:
             same = self._identity.read_text() == self.identity
         except OSError as error:
             raise StorageError(
-                f"{self._root} is not there any more, or its disk is not mounted ({error.strerror or error})"
+                f"{self._root} is not there any more, or its disk is not mounted ({error.strerror or error}); {ADVICE}"
             ) from error
         if not same:
-            raise StorageError(f"{self._root} is another folder than at the start; mount the disk that it was")
+            raise StorageError(f"{self._root} is another folder than before: is its disk mounted? Otherwise {ADVICE}")
 
     def put(self, staged: Path, name: str, size: int) -> None:
         """Rename a staged product into its place, durably. What is there already stays.
@@ -93,6 +102,44 @@ class FolderDestination:
             return self._inside(name).stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def written(self, name: str) -> tuple[int, float] | None:
+        """Size of a product and when its file was last changed [byte, s since 1970]; None if there is none.
+
+        Raises
+        ------
+        StorageError
+            The folder cannot be looked into.
+        ImageError
+            It is no file any more, or the name leads out of the folder.
+        """
+        path = PurePosixPath(checked_name(name))
+        with _reaching(self._root / name):
+            try:
+                with self._opened(path.parent, make=False) as parent:
+                    facts = os.stat(path.name, dir_fd=parent, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        if not stat.S_ISREG(facts.st_mode):
+            raise ImageError(f"{self._root / name} is no file any more, but a folder or a link")
+        return facts.st_size, facts.st_mtime
+
+    def remove(self, name: str) -> None:
+        """Remove a product, durably; if it is not there, nothing happens.
+
+        Raises
+        ------
+        StorageError
+            It cannot be removed, or the folder is not the one that it was.
+        ImageError
+            The name leads out of the folder.
+        """
+        self.check()
+        path = PurePosixPath(checked_name(name))
+        with _reaching(self._root / name), self._opened(path.parent, make=False) as parent:
+            with suppress(FileNotFoundError):
+                os.unlink(path.name, dir_fd=parent)
+            flush(parent)
 
     def open(self, name: str) -> BinaryIO:
         """A product that is in its place, open for reading.
@@ -129,10 +176,11 @@ class FolderDestination:
         return path
 
     @contextmanager
-    def _opened(self, inner: PurePosixPath) -> Iterator[int]:
-        """A folder within this one, made if it is missing. Links are followed only if they stay within.
+    def _opened(self, inner: PurePosixPath, *, make: bool = True) -> Iterator[int]:
+        """A folder within this one, made if it is missing, unless `make` forbids it.
 
-        It is walked down step by step from its resolved place, so that a link which appears meanwhile is refused.
+        Links are followed only if they stay within. It is walked down step by step from its resolved place, so that a
+        link which appears meanwhile is refused.
         """
         root = self._root.resolve()
         place = (root / inner).resolve()
@@ -141,7 +189,7 @@ class FolderDestination:
         handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for part in place.relative_to(root).parts:
-                inside = _folder_in(handle, part)
+                inside = _folder_in(handle, part, make=make)
                 os.close(handle)
                 handle = inside
             yield handle
@@ -174,11 +222,13 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _folder_in(parent: int, name: str) -> int:
+def _folder_in(parent: int, name: str, *, make: bool) -> int:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(name, flags, dir_fd=parent)
     except FileNotFoundError:
+        if not make:
+            raise
         try:
             os.mkdir(name, dir_fd=parent)
         except FileExistsError:  # somebody else has made it meanwhile
@@ -241,6 +291,15 @@ def _naming(path: Path) -> Iterator[None]:
         if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY):
             raise ImageError(f"{path} cannot be written: {error.strerror}; choose another file name") from error
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _reaching(path: Path) -> Iterator[None]:
+    """Errors name the product that is looked at or removed."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path} cannot be reached or removed: {error.strerror or error}") from error
 
 
 def _write_once(path: Path, text: str) -> None:

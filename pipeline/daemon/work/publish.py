@@ -35,7 +35,7 @@ def make_staging(destination: Destination, staging: Path) -> None:
         The destination's disk is full, read-only or gone.
     """
     destination.check()
-    staging.mkdir(exist_ok=True)
+    staging.mkdir(parents=True, exist_ok=True)
 
 
 def manifest_of(staging: Path, products: Iterable[Path], destination: str) -> tuple[Piece, ...]:

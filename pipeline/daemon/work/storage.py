@@ -55,6 +55,7 @@ def probe(destination: "Destination", state: Path) -> str | None:
     """
     try:
         destination.check()
+        destination.staging_root.mkdir(parents=True, exist_ok=True)
         for folder in {destination.staging_root, state}:
             probe_folder(folder)
     except (StorageError, OSError) as error:

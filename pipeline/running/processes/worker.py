@@ -103,6 +103,7 @@ class _Server:
         from ..shipping import unpack
 
         self._streams = streams
+        self._home = os.open(".", os.O_RDONLY | getattr(os, "O_PATH", 0))  # paths in chains are relative to it
         self._warm = False
         self._modules = len(sys.modules)
         self._many = setup["pipeline"] is None
@@ -132,6 +133,7 @@ class _Server:
             reply = self._reply(message)
         except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt, too, is only what a step has raised
             reply, unclean = _failure(message, error), 1
+        os.fchdir(self._home)  # a step may have gone elsewhere
         unclean += self._streams.restore() + threads_left_behind() + children_left_behind()
         if self._has_loaded("call" in message):
             gc.collect()

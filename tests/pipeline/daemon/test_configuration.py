@@ -42,6 +42,17 @@ def test_an_address_of_a_store_is_left_as_it_is(tmp_path: Path):
     assert settings.destinations["other"].url == str(tmp_path / "elsewhere")
 
 
+def test_an_address_with_a_password_is_refused_and_not_repeated():
+    text = SMALLEST + "destinations: {products: 'sftp://anna:geheim@dome7/reduced'}"
+
+    (problem,) = problems(text)
+
+    assert problem.startswith("o.yaml:4:")
+    assert "password" in problem
+    assert "options" in problem
+    assert "geheim" not in problem
+
+
 def test_a_file_of_ones_own_goes_before_a_built_in_chain(tmp_path: Path):
     assert parse_observatory(SMALLEST, base=tmp_path).chains["photometry"].file == "photometry"
 

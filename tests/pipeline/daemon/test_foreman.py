@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from etendue.pipeline.daemon import endings
+from etendue.pipeline.daemon import endings, holds
 from etendue.pipeline.daemon import foreman as module
-from etendue.pipeline.daemon.queue import DaemonFacts, Job, JobKind, JobState, QueueError
+from etendue.pipeline.daemon.queue import DaemonFacts, Job, JobKind, JobState, NewJob, QueueError
+from etendue.pipeline.daemon.settings import WatchSource
 from etendue.pipeline.daemon.work.calls import CallError
 from etendue.pipeline.daemon.work.fleet import FleetClosedError, Work
 from etendue.pipeline.daemon.work.storage import StorageError
@@ -21,7 +22,7 @@ from tests.foreman import Yard, reduce
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PROBE_EVERY", 0.01)
-    monkeypatch.setattr(endings, "PROBE_EVERY", 0.01)
+    monkeypatch.setattr(holds, "PROBE_EVERY", 0.01)
     monkeypatch.setattr(module, "LOOK_EVERY", 0.02)
     monkeypatch.setattr(module, "COUNT_EVERY", 0.02)
 
@@ -295,7 +296,7 @@ def test_products_whose_job_was_taken_from_us_are_left_to_others(tmp_path: Path,
     async def work() -> None:
         yard = Yard(tmp_path)
         monkeypatch.setattr(yard.destinations["products"], "put", put)
-        monkeypatch.setattr(endings, "probe", lambda *_: "the disk is full")
+        monkeypatch.setattr(holds, "probe", lambda *_: "the disk is full")
         monkeypatch.setattr(module, "probe", lambda *_: "the disk is full")
         (number,) = yard.add("a.fits")
         async with yard.at_work():
@@ -341,5 +342,47 @@ def test_masters_that_fail_are_tried_again(tmp_path: Path):
         async with yard.at_work():
             await yard.until(lambda: "attempt 1 of 3 failed" in yard.job(number).reason)
         assert calls
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("source", [WatchSource(watch="/raw", name="raw", chain="chain"), None])
+def test_a_replaced_file_is_left_to_a_source_that_looks_again_and_fails_without_one(tmp_path: Path, source: Any):
+    async def replaced(work: Work) -> Outcome:
+        return Outcome(Path(work.label), "failed", error="a.fits has been replaced", cause="replaced")
+
+    async def work() -> None:
+        yard = Yard(tmp_path, replaced)
+        yard.foreman.settings.sources = () if source is None else (source,)  # type: ignore[misc]
+        (number,) = yard.add("a.fits")
+        async with yard.at_work():
+            await yard.until_settled()
+        job = yard.job(number)
+        assert job.state is (JobState.FAILED if source is None else JobState.SKIPPED)
+        assert "the file was replaced" in job.error + job.reason
+
+    asyncio.run(work())
+
+
+def test_a_file_that_was_another_one_only_for_a_moment_is_tried_again(tmp_path: Path):
+    path = tmp_path / "a.fits"
+    path.write_bytes(b"as it was")
+    outcomes = [Outcome(path, "failed", error="a.fits has been replaced", cause="replaced")]
+
+    async def restored(work: Work) -> Outcome:
+        return outcomes.pop() if outcomes else await reduce(work)
+
+    async def work() -> None:
+        yard = Yard(tmp_path, restored)
+        facts = path.stat()
+        new = NewJob(
+            key="a", source="raw", chain="chain", label="a.fits", path=path, destination="products",
+            size=facts.st_size, mtime_ns=facts.st_mtime_ns,
+        )  # fmt: skip
+        (added,) = yard.queue.add([new])
+        async with yard.at_work():
+            await yard.until_settled()
+        job = yard.job(added.id)
+        assert (job.state, job.attempts) == (JobState.DONE, 2)
 
     asyncio.run(work())

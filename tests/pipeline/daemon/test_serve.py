@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import os
 from pathlib import Path
 
 import httpx
@@ -77,6 +78,55 @@ def test_a_changed_chain_is_taken_over_and_a_wrong_one_refused(folder: Path):
 
         assert old.fingerprint != new.fingerprint
         assert new.facts["n_sources"] < old.facts["n_sources"]
+
+
+def test_changed_code_of_ones_own_is_taken_over_with_the_chains(folder: Path):
+    own = "import etendue.processors\n\nclass Own(etendue.processors.Processor):\n    def process(self, image): {}\n"
+    chain = "name: own\nsteps:\n  - class: ownsteps.Own\n  - class: Save\n    filename: '{stem}_reduced.fits'\n"
+    (folder / "ownsteps.py").write_text(own.format("raise ValueError('a slip')"))
+    sources = [{"watch": "incoming", "chain": "own"}]
+    with Observatory(folder, chains={"own": chain}, sources=sources) as observatory:
+        observatory.start()
+        page = httpx.Client(base_url=f"http://127.0.0.1:{observatory.port}", headers={"X-Etendue": "1"}, timeout=60)
+        wait_for("the page answers", lambda: _answers(page))
+        put(observatory.incoming / "frame.fits", frame(1))
+        job = observatory.wait_for_job("frame.fits", "failed")
+
+        (folder / "ownsteps.py").write_text("class Own(\n")
+        (problem,) = page.post("/api/reload", json={}).json()["problems"]
+        assert "SyntaxError" in problem
+
+        (folder / "ownsteps.py").write_text(own.format("return image"))
+        assert page.post("/api/reload", json={}).json()["problems"] == []
+        observatory.queue.retry([job.id])
+        observatory.wait_for_job("frame.fits", "done")
+
+        (folder / "moved").mkdir()  # to where no chain was at the start
+        (folder / "moved" / "movedsteps.py").write_text(own.format("raise ValueError('moved')"))
+        (folder / "moved" / "own.yaml").write_text(chain.replace("ownsteps", "movedsteps"))
+        config = folder / "observatory.yaml"
+        config.write_text(config.read_text().replace("own.yaml", "moved/own.yaml"))
+        assert page.post("/api/reload", json={}).json()["problems"] == []
+        put(observatory.incoming / "other.fits", frame(2))
+        assert "moved" in observatory.wait_for_job("other.fits", "failed").error
+
+
+def test_a_disk_that_does_not_answer_does_not_keep_the_daemon_from_ending(folder: Path):
+    with Observatory(folder) as observatory:
+        daemon = observatory.start()
+        known_by = observatory.products / ".etendue" / "id"
+        identity = known_by.read_text()
+        known_by.unlink()
+        os.mkfifo(known_by)  # whoever opens it waits for ever, as for a server that has gone
+        put(observatory.incoming / "frame.fits", frame(1))
+        observatory.wait_for_job("frame.fits", "running")
+
+        assert daemon.end() == 0
+
+        known_by.unlink()
+        known_by.write_text(identity)
+        observatory.start()
+        assert observatory.wait_for_job("frame.fits", "done").attempts == 1
 
 
 def test_a_chain_is_taken_over_by_itself_if_that_is_wished(folder: Path):

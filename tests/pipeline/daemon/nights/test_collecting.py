@@ -297,3 +297,20 @@ def test_a_job_that_fails_is_shown_by_its_frames_and_can_be_retried(bench, frame
     night.settle()
 
     assert night.states(*jobs) == {"done"}
+
+
+def test_a_clerk_that_takes_its_time_holds_up_no_later_look(bench, frames):
+    night = bench(complete={"bias": 5})
+    ask = night.keeper.library._asked
+
+    async def slowly(function, arguments):
+        night.seconds += 2.0  # it loads its libraries, say
+        return await ask(function, arguments)
+
+    night.keeper.library._asked = slowly
+    biases = night.add(*frames("bias*")[:5])
+    night.tend()
+    assert len(night.work()) == 1
+    night.tend()
+
+    assert night.states(*biases) == {"done"}

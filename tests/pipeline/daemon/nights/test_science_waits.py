@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from etendue.images import Image
+from etendue.pipeline.daemon.nights.decisions import note_decisions
 from etendue.pipeline.daemon.queue import Filter, JobKind, JobState
+from etendue.pipeline.web.clerk.masters import judge_master
 from etendue.processors.calibration.library import set_status
 
 ALL = {"bias": 6, "dark": 5, "flat": 5}
@@ -154,6 +156,28 @@ def test_a_master_that_waits_for_a_person_is_told_and_used_when_accepted(bench, 
     assert night.states(science) == {"done"}
     product = next((night.folder / "products").glob("*.fits"))
     assert Image.from_file(product).header["CALFLAT"] == candidate
+
+
+def test_what_a_person_decides_on_the_page_is_acted_on_by_every_daemon(bench, frames, any_queue):
+    chain = "steps: [{class: Calibration, bias: false, dark: false}, {class: Save}]"
+    night = bench(chain=chain, complete={"flat": 5}, queue=any_queue())
+    night.add(*_tilted(frames("flat*"), 0.0, "2026-03-18"))
+    night.settle()
+    night.add(*_tilted(frames("flat*"), 0.3, None))
+    (science,) = night.add(*frames("science_0001*"))
+    night.settle()
+    (name,) = (master["name"] for master in night.job(night.built[-1].id).facts["nights"]["masters"])
+    other = bench(chain=chain, complete={"flat": 5}, queue=any_queue())
+    other.tend()
+    assert night.states(science) == {"waiting"}
+
+    found = judge_master(library=str(night.library), name=name, status="accepted", because="by operator")
+    note_decisions(night.queue, night.built[-1].id, {name: found["status"]})
+    other.tend(1.0)  # it was told nothing
+
+    assert night.states(science) == {"queued"}
+    other.settle()
+    assert Image.from_file(next((other.folder / "products").glob("*.fits"))).header["CALFLAT"] == name
 
 
 def test_a_frame_that_cannot_be_read_is_left_to_its_chain(bench, frames):

@@ -73,6 +73,9 @@ def leave(image, text):
 def interrupt(image, text):
     raise KeyboardInterrupt
 
+def pauses(image, text):
+    time.sleep(1)
+
 def hang(image, text):
     time.sleep(600)
 
@@ -136,6 +139,12 @@ def talks(image, text):
     os.write(1, b"written to 1\\n")
     logging.getLogger("peril").info("logged %s", text)
     warnings.warn("warned", stacklevel=1)
+
+def goes(image, text):
+    os.chdir(text)
+
+def says_where(image, text):
+    print(os.getcwd())
 
 def floods(image, text):
     for _ in range(3000):

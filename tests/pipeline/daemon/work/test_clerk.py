@@ -106,3 +106,15 @@ def test_every_function_is_there(name):
 
     assert callable(find_function(name, FUNCTIONS))
     assert FUNCTIONS[name].startswith("etendue.")
+
+
+def test_a_renewed_clerk_is_another_process():
+    async def use(clerk):
+        first = await clerk.call("process", {})
+        await clerk.renew()
+        return first, await clerk.call("process", {})
+
+    first, second = with_clerk(use)
+
+    assert first != second
+    assert not is_running(first["process"])

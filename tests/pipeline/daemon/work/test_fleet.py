@@ -1,6 +1,7 @@
 """Workers: whatever a step does costs one attempt of one image, is named, and leaves nothing behind."""
 
 import asyncio
+import importlib
 import shutil
 import time
 from dataclasses import replace
@@ -129,6 +130,50 @@ def test_a_flood_of_words_is_cut_in_its_middle(trial):
     assert outcome.log.startswith("xxx")
     assert "bytes are left out" in outcome.log
     assert outcome.log.endswith("the end\n")
+
+
+def test_a_step_that_goes_to_another_folder_takes_nobody_along(trial, tmp_path):
+    (outcome, after) = outcomes_of(trial, f"goes {tmp_path}", "says_where")
+
+    assert outcome.status == "done"
+    assert after.log.strip() == str(Path.cwd())
+
+
+def test_changed_code_is_used_by_fresh_workers_and_images_in_work_are_finished(trial, perils, monkeypatch):
+    module = Path(perils.__file__).with_name("edited.py")
+    version = "from perils import Peril\n\n\nclass Edited(Peril):\n    def process(self, image):\n        {}\n"
+    say = version.format("print('{}')\n        return super().process(image)")
+    module.write_text(say.format("first"))
+    chain = pack(Pipeline.of(importlib.import_module("edited").Edited(), perils.Write()))
+
+    async def use(fleet: Fleet):
+        first = await fleet.run(trial.work(trial.frame("star"), chain=chain))
+        task = asyncio.create_task(fleet.run(trial.work(trial.frame("pauses"), chain=chain)))
+        await wait_until(lambda: any(step == "Edited" for job, step in trial.steps[3:]))
+        old = {fact.pid for fact in fleet.facts()}
+        module.write_text(say.format("the second version"))
+        fleet.renew()
+        second = await task
+        third = await fleet.run(trial.work(trial.frame("star"), chain=chain))
+        await wait_until(lambda: not any(map(is_running, old)))
+        return first, second, third
+
+    found = trial.run_alone(use, workers=2)
+
+    assert [outcome.status for outcome in found] == ["done"] * 3
+    assert [outcome.log.strip() for outcome in found] == ["first", "first", "the second version"]
+
+
+def test_workers_that_are_being_made_ready_while_code_changes_are_renewed_too(trial):
+    async def use(fleet: Fleet):
+        await wait_until(lambda: fleet.facts())
+        (first,) = fleet.facts()
+        fleet.renew()
+        outcome = await fleet.run(trial.work(trial.frame("star")))
+        await wait_until(lambda: not is_running(first.pid))
+        return outcome.status, len(fleet.facts())
+
+    assert trial.run_alone(use) == ("done", 1)
 
 
 def test_closed_streams_disturb_nobody(trial):
