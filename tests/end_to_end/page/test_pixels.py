@@ -85,8 +85,15 @@ def said_at(page, x, y):
     return tuple(map(float, re.findall(r"[xy] ([\d.]+)", place))), value
 
 
+def drawn(page):
+    """Wait until the picture shows the last movement, with all its pixels."""
+    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+    page.locator(".canvas canvas[data-complete=true]").wait_for()
+
+
 def agrees(page):
     """Every bright square that one sees is the pixel that is said of it; how many there are, and how wide."""
+    drawn(page)
     spots = page.evaluate(BRIGHT)
     for across, down, _ in spots:
         (x, y), value = said_at(page, across, down)
@@ -114,14 +121,12 @@ def test_picture_value_and_source_agree(spotted, visit, ratio):
     page.mouse.move(across + 20, down + 12)
     page.mouse.wheel(0, -300)
     page.wait_for_function(f"(width) => ({BRIGHT})()[0]?.[2] > 1.2 * width", arg=width)
-    page.locator(".canvas canvas[data-complete=true]").wait_for()
     assert agrees(page)[0] >= 1
 
     page.mouse.move(across, down)
     page.mouse.down()
     page.mouse.move(across + 61, down + 37, steps=4)
     page.mouse.up()
-    page.locator(".canvas canvas[data-complete=true]").wait_for()
     assert agrees(page)[0] >= 1
 
 
