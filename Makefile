@@ -32,7 +32,8 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test programs
 	@echo "Running the tests; the last line sums them up."
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@# One process more than cores, since tests of the daemon wait as much as they compute.
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 chaos: $(VENV)/installed-test programs
 	@$(BIN)/python -m tests.chaos $(ARGS)
