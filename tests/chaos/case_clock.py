@@ -46,9 +46,10 @@ def run_clock(setting: Setting) -> list[Row]:
         for hours in (-1, 2, -3):
             expose()
             _wait_for_attempt(tally)
-            offset.write_bytes(struct.pack("q", hours * HOUR))
+            with offset.open("r+b") as file:  # in place: who has it mapped dies of a truncation
+                file.write(struct.pack("q", hours * HOUR))
             expose()
-            observatory.wait_until_settled(len(frames) + 1)
+            daemon.wait_for(lambda: observatory.settled(len(frames) + 1), "all is done")
         status = daemon.end()
         require(status == 0, f"the daemon ended with {status}: {daemon.last_words()}")
         retried = observatory.wait_for_job("retried.fits", "done")
