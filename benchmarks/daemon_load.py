@@ -1,6 +1,6 @@
 """The daemon under load: how long its loop keeps others waiting, its memory, and the claim of a job in a long queue.
 
-The lag is by how much the event loop wakes a sleeper too late, measured by the daemon itself every 10 ms while two
+The lag is by how much the event loop wakes a sleeper too late, measured by the daemon itself every 50 ms while two
 workers reduce frames of 4096² and somebody reads the page's API without pause. Memory is the resident set of the
 daemon's own process (queue, sources, page; not the workers) while twenty nights of a thousand frames of 96² come, and
 are taken away again. A claim is one transaction that takes one job, measured among as many jobs as the row says, nine

@@ -16,6 +16,7 @@ from ....images import ImageError
 from ..queue.job import Piece
 from .destinations import Destination
 from .folders import checked_name, flush
+from .storage import StorageError
 
 STAGED = re.compile(r"(\d+)-([0-9A-Za-z]+)")
 """Name of a staging folder: number of the job, and the token of the attempt."""
@@ -31,11 +32,14 @@ def make_staging(destination: Destination, staging: Path) -> None:
 
     Raises
     ------
-    StorageError, OSError
+    StorageError
         The destination's disk is full, read-only or gone.
     """
     destination.check()
-    staging.mkdir(parents=True, exist_ok=True)
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{staging.parent} cannot be written to: {error.strerror or error}") from error
 
 
 def manifest_of(staging: Path, products: Iterable[Path], destination: str) -> tuple[Piece, ...]:

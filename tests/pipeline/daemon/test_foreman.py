@@ -135,7 +135,7 @@ def test_what_is_cut_off_by_the_end_goes_back_to_the_queue(tmp_path: Path, when:
             async def wait(*_: Any) -> None:
                 await asyncio.Event().wait()
 
-            monkeypatch.setattr(yard.foreman, "_make_staging", wait, raising=False)
+            monkeypatch.setattr(yard.foreman, "_has_folder", wait)
         async with yard.at_work():
             if when == "before it begins":
                 start = yard.foreman._start

@@ -279,6 +279,14 @@ def test_an_unmounted_disk_holds_and_nothing_is_written_under_it(disk, tmp_path)
     assert not list(disk.iterdir())
 
 
+def test_a_disk_that_has_become_read_only_is_told_in_words(disk):
+    destination = FolderDestination("products", disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+
+    with pytest.raises(StorageError, match=r"cannot be written to: Read-only file system"):
+        make_staging(destination, staging_of(destination, 2, "token"))
+
+
 def test_the_probe_leaves_nothing(destination, tmp_path):
     assert probe(destination, tmp_path) is None
     assert {path.name for path in (tmp_path / "out" / ".etendue").rglob("*")} == {"id", "staging"}
